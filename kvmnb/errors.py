@@ -1,0 +1,103 @@
+"""Every error that the kit raises. Each says what was wrong and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class KvmnbError(Exception):
+    """The base of the kit's errors: one sentence of what was wrong, one of what to do.
+
+    Parameters
+    ----------
+    what : str
+        What was wrong, naming the value.
+    remedy : str
+        What the reader can do about it.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what, remedy)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.remedy[:1].upper()}{self.remedy[1:]}."
+
+
+class BadValue(KvmnbError, ValueError):
+    """A value that the kit cannot take: a size without sense, an unknown column, a wrong word."""
+
+
+class NotFound(KvmnbError, LookupError):
+    """A pool, volume, guest or runbook of that name does not exist."""
+
+
+class Unreachable(KvmnbError, ConnectionError):
+    """No libvirt daemon answers at the URI."""
+
+
+class ReadOnly(KvmnbError, PermissionError):
+    """A change was asked of a host that was opened for reading."""
+
+
+class Refused(KvmnbError):
+    """An action has problems, so nothing was changed; ``problems`` holds each reason.
+
+    Parameters
+    ----------
+    what, remedy : str
+        As for `KvmnbError`.
+    problems : tuple
+        The `kvmnb.storage.model.Problem` values that stand in the way.
+    """
+
+    def __init__(self, what: str, remedy: str, problems: tuple[object, ...] = ()) -> None:
+        super().__init__(what, remedy)
+        self.problems = problems
+
+
+class LibvirtFailed(KvmnbError):
+    """Libvirt refused a call or failed in it.
+
+    Parameters
+    ----------
+    what, remedy : str
+        As for `KvmnbError`.
+    code, domain : int or None
+        libvirt's ``VIR_ERR_*`` number and ``VIR_FROM_*`` number.
+    """
+
+    def __init__(
+        self, what: str, remedy: str, *, code: int | None = None, domain: int | None = None
+    ) -> None:
+        super().__init__(what, remedy)
+        self.code = code
+        self.domain = domain
+
+
+class ActionFailed(KvmnbError):
+    """A step of a plan failed, or what it left is not what was expected.
+
+    Parameters
+    ----------
+    what, remedy : str
+        As for `KvmnbError`.
+    report : pandas.DataFrame
+        The frame that `Host.apply` would have returned: what was done, undone and not done.
+    """
+
+    def __init__(self, what: str, remedy: str, report: pd.DataFrame) -> None:
+        super().__init__(what, remedy)
+        self.report = report
+
+
+class ProgramFailed(KvmnbError):
+    """A program could not be started, ran too long, or said that it failed."""
+
+
+class RunbookFailed(KvmnbError):
+    """A cell of a runbook raised; the record keeps the notebook as far as it came."""

@@ -1,0 +1,165 @@
+"""The one place that starts programs: an argument list, the C locale, limits, and an end to every wait."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from kvmnb.errors import ProgramFailed
+
+#: How many of a program's last lines an error message repeats.
+_LAST_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    r"""What a program left when it ended.
+
+    Parameters
+    ----------
+    args : tuple of str
+        The program and its arguments, as they were asked for.
+    returncode : int
+        Its exit status; negative for the signal that killed it.
+    stdout : str
+        What it wrote. Bytes that are not UTF-8 are kept as surrogates, as `os.fsdecode` does for paths.
+    stderr : str
+        What it complained of, for people: bytes that are not UTF-8 are written as ``\xNN``.
+    """
+
+    args: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def find(program: str) -> str | None:
+    """Give the path of a program, or None where there is none.
+
+    The ``sbin`` folders are looked through as well: Debian leaves them out of an ordinary user's PATH.
+    """
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    # An empty entry would mean the working directory, where anyone may have put a program.
+    folders = [folder for folder in (*folders, "/usr/local/sbin", "/usr/sbin", "/sbin") if folder]
+    return shutil.which(program, path=os.pathsep.join(folders))
+
+
+def run(
+    args: Sequence[str],
+    *,
+    timeout: float,
+    memory: int | None = None,
+    cpu_seconds: int | None = None,
+    stdin: str = "",
+    check: bool = True,
+) -> Completed:
+    """Run a program to its end, never through a shell.
+
+    Parameters
+    ----------
+    args : sequence of str
+        The program and its arguments.
+    timeout : float
+        Seconds after which it is killed, with everything that it started.
+    memory : int, optional
+        The most address space that it may use, in bytes.
+    cpu_seconds : int, optional
+        The most processor time that it may use.
+    stdin : str, optional
+        What it reads; nothing unless given.
+    check : bool, optional
+        Whether an exit status other than zero is an error.
+
+    Returns
+    -------
+    Completed
+        Its exit status and what it wrote.
+
+    Raises
+    ------
+    ProgramFailed
+        It is not there, could not be started, ran too long or, with `check`, said that it failed.
+    """
+    name = args[0]
+    command = [*_limits(memory, cpu_seconds), _found(name), *args[1:]]
+    environment = os.environ | {"LC_ALL": "C"}
+    try:
+        # A group of its own, so that what the program started can be killed along with it.
+        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProgramFailed(
+            f"{name} could not be started: {error.strerror}", f"see that you may run {command[0]}"
+        ) from error
+    out, err = _finish(process, name, stdin.encode(errors="surrogateescape"), timeout)
+    stdout, stderr = out.decode(errors="surrogateescape"), err.decode(errors="backslashreplace")
+    completed = Completed(tuple(args), process.returncode, stdout, stderr)
+    if check and completed.returncode != 0:
+        raise _said_no(completed)
+    return completed
+
+
+def _found(program: str) -> str:
+    path = find(program)
+    if path is None:
+        raise ProgramFailed(
+            f"the program {program} is not installed",
+            "install the system packages that binder/apt.txt lists, for example with binder/up",
+        )
+    return path
+
+
+def _limits(memory: int | None, cpu_seconds: int | None) -> list[str]:
+    """Give the words to put before a command, so that it starts with its limits already set."""
+    limits = {"as": memory, "cpu": cpu_seconds}
+    words = [f"--{limit}={most}" for limit, most in limits.items() if most is not None]
+    return [_found("prlimit"), *words] if words else []
+
+
+def _finish(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> tuple[bytes, bytes]:
+    """Wait for a program; where the wait ends early, for whatever reason, leave nothing of it running."""
+    ended = False
+    try:
+        out, err = process.communicate(stdin, timeout)
+        ended = True
+    except subprocess.TimeoutExpired as late:
+        raise ProgramFailed(
+            f"{name} did not end within {timeout:g} seconds and was stopped",
+            "try again when the host is less busy, or see what it was waiting for",
+        ) from late
+    finally:
+        if not ended:
+            _kill_group(process)
+    return out, err
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with suppress(BrokenPipeError):  # what was still to be written has no reader any more
+                pipe.close()
+
+
+def _said_no(completed: Completed) -> ProgramFailed:
+    name = completed.args[0]
+    lines = [line.strip() for line in completed.stderr.splitlines() if line.strip()]
+    said = " / ".join(lines[-_LAST_LINES:]).rstrip(".") or "nothing"
+    if completed.returncode < 0:
+        how = f"{name} was killed by signal {-completed.returncode}"
+    else:
+        how = f"{name} failed with exit status {completed.returncode}"
+    return ProgramFailed(f"{how} and said: {said}", "put right what it names, then try again")

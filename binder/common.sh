@@ -24,7 +24,7 @@ usable_folder() { [[ $1 == /* && -d $1 && -w $1 && -x $1 ]]; }
 settle_environment() {
     unset PYTHONHOME PYTHONPATH
     if [[ -n ${XDG_RUNTIME_DIR:-} ]] && ! usable_folder "$XDG_RUNTIME_DIR"; then
-        step "XDG_RUNTIME_DIR: $XDG_RUNTIME_DIR is no folder of yours, so it is left out"
+        step "XDG_RUNTIME_DIR: '$XDG_RUNTIME_DIR' is no folder of yours, so it is left out"
         unset XDG_RUNTIME_DIR
     fi
     usable_folder "${HOME:-}" && return
@@ -35,7 +35,7 @@ settle_environment() {
         mkdir -p "$home" || fail "there is no home folder for the user $(id -un)" \
             "Set HOME to a folder that you may write to, then try again."
     fi
-    step "HOME: ${HOME:-not set} is no folder of yours, so $home is used"
+    step "HOME: '${HOME:-}' is no folder of yours, so $home is used"
     export HOME=$home
 }
 

@@ -77,10 +77,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_GROUND] = Ground()
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+@pytest.hookimpl(trylast=True)  # after the last teardown, which a stopped session leaves until then
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """End the tests' daemon; fail the session if the user's has changed."""
-    yield
     ground = session.config.stash.get(_GROUND, None)
     if ground is None:
         return

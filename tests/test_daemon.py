@@ -195,3 +195,40 @@ def test_a_change_at_the_users_daemon_is_told(other: Daemon) -> None:
     assert said[:3] == ["volume vmdisk/a.raw is gone", "guest sleeper is new", "volume vmdisk/b.raw is new"]
     assert said[3].startswith("pool kept changed\n")
     assert len(said) == 4
+
+
+_CHANGE_IN_A_SESSION = """
+import sys
+import pytest
+from tests import untouched
+uri, file = sys.argv[1:]
+untouched.answering = lambda: [uri]
+sys.exit(pytest.main(["-q", "-c", "pyproject.toml", "-p", "no:cacheprovider", file]))
+"""
+
+
+@pytest.mark.parametrize(("word", "status"), [("pool-define", 1), ("pool-dumpxml", 0)])
+def test_a_change_at_the_users_daemon_fails_the_session(
+    other: Daemon, tmp_path: Path, word: str, status: int
+) -> None:
+    argument = "kept"
+    if word == "pool-define":
+        argument = str(tmp_path / "pool.xml")
+        Path(argument).write_text("<pool type='dir'><name>new</name><target><path>/x</path></target></pool>")
+    _make_pool(other, "kept")
+    test = tmp_path / "test_change.py"
+    test.write_text(
+        "import subprocess\n"
+        "def test_change():\n"
+        f"    subprocess.run(['virsh', '-c', {other.uri!r}, {word!r}, {argument!r}], check=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", _CHANGE_IN_A_SESSION, other.uri, str(test)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert "1 passed" in done.stdout
+    assert done.returncode == status
+    assert ("pool new is new" in done.stdout) == bool(status)

@@ -331,12 +331,16 @@ def _remove_guests(connection: libvirt.virConnect) -> None:
         | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
         | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
     )
-    for guest in connection.listAllDomains():
-        persistent = guest.isPersistent()
-        if guest.isActive():
+    for guest in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+        try:
             guest.destroy()
-        if persistent:
-            guest.undefineFlags(undefine)
+        except libvirt.libvirtError as failed:
+            # A daemon that has just started takes up the guests that run. One that is destroyed meanwhile
+            # ends, but is said not to be running.
+            if failed.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+                raise
+    for guest in connection.listAllDomains():
+        guest.undefineFlags(undefine)
 
 
 def _empty(folder: Path, keep: frozenset[str] = frozenset()) -> None:

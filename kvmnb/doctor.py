@@ -165,9 +165,7 @@ def _kvm() -> Iterator[Check]:
         yield Check("KVM", None, f"this machine has none, so {lost}", _KVM_REMEDY)
         return
     if not os.access(device, os.R_OK | os.W_OK):
-        remedy = (
-            f'have an administrator add you to the group that owns {device}, mostly "kvm", and log in anew'
-        )
+        remedy = f"have an administrator let you open {device}, on Debian by the group kvm, and log in anew"
         yield Check("KVM", None, f"you may not open {device}, so {lost}", remedy)
         return
     # The host's own processor is what virt-install and libguestfs ask for, and what shows a broken KVM.

@@ -71,9 +71,7 @@ class LibvirtFailed(KvmnbError):
         libvirt's ``VIR_ERR_*`` number and ``VIR_FROM_*`` number.
     """
 
-    def __init__(
-        self, what: str, remedy: str, *, code: int | None = None, domain: int | None = None
-    ) -> None:
+    def __init__(self, what: str, remedy: str, *, code: int | None = None, domain: int | None = None) -> None:
         super().__init__(what, remedy)
         self.code = code
         self.domain = domain

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from textwrap import indent, wrap
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
+import numpy as np
 import pandas as pd
 
 from kvmnb.errors import BadValue
@@ -54,9 +55,11 @@ class Column:
     def build(self, values: list[Any]) -> pd.Series[Any]:
         """Make the column's Series of its values; None becomes NA, never zero or empty."""
         if self.dtype == "time":
-            times = pd.array(values, dtype="Int64").to_numpy(dtype="int64", na_value=pd.NaT.value)
-            return pd.Series(pd.to_datetime(times, unit="ns", utc=True)).astype(_PANDAS["time"])
-        return pd.Series(values, dtype=_PANDAS[self.dtype])
+            unknown = pd.NaT.value
+            times = [unknown if value is None else value for value in values]
+            index = pd.DatetimeIndex(np.array(times, "datetime64[ns]"), tz="UTC")
+            return cast("pd.Series[Any]", pd.Series(index))
+        return pd.Series(values, dtype=cast("Any", _PANDAS[self.dtype]))
 
     def describe(self) -> str:
         """Its line in a docstring's list of columns."""

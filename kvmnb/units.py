@@ -63,7 +63,9 @@ def parse_size(text: str | int) -> int:
     if exact < 0:
         raise BadValue(f"{text!r} is negative", "a size is zero bytes or more")
     if exact > LARGEST:
-        raise BadValue(f"{text!r} is too large", "the largest size that libvirt can hold is 8 EiB less a byte")
+        raise BadValue(
+            f"{text!r} is too large", "the largest size that libvirt can hold is 8 EiB less a byte"
+        )
     if exact != exact.to_integral_value():
         raise BadValue(f"{text!r} is not a whole number of bytes", EXAMPLES)
     return int(exact)

@@ -1,0 +1,1 @@
+"""Pools and volumes: reading them, and everything that can be done to them."""

@@ -1,0 +1,211 @@
+"""The one object that a notebook holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from kvmnb.errors import BadValue, NotFound
+from kvmnb.schema import DISKS, GUESTS, POOLS, VOLUMES, returns
+from kvmnb.storage import audit, frames
+from kvmnb.storage.action import Action
+from kvmnb.storage.actions import ACTIONS
+from kvmnb.storage.apply import MakeProgress, apply
+from kvmnb.storage.connection import Connection
+from kvmnb.storage.inventory import read_inventory
+from kvmnb.storage.model import Inventory
+from kvmnb.storage.plan import Plan, check
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def connect(uri: str | None = None, *, readonly: bool = True) -> Host:
+    """Open a host.
+
+    Parameters
+    ----------
+    uri : str, optional
+        A libvirt URI. Without one it is what virsh would use: ``LIBVIRT_DEFAULT_URI``, else
+        ``qemu:///system`` for root and ``qemu:///session`` for other users.
+    readonly : bool
+        Whether the host is for reading only; the daemon itself then refuses every change.
+
+    Returns
+    -------
+    Host
+        Also a context manager, which closes the connection.
+
+    Raises
+    ------
+    kvmnb.errors.Unreachable
+        No libvirt daemon answers there.
+    """
+    return Host(Connection(uri, readonly=readonly))
+
+
+class Host:
+    """One KVM host: what it has, as DataFrames, and what may be done to it, as plans.
+
+    Made by `connect`. Every frame is read when it is asked for; ``attrs["read_at"]`` says when.
+
+    Parameters
+    ----------
+    connection : Connection
+        An open connection.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.name: str = connection.host
+        self.uri: str = connection.uri
+        self.readonly: bool = connection.readonly
+        self._audit = audit.Audit(audit.default_path(), self.name, self.uri)
+
+    def __repr__(self) -> str:
+        how = "reading only" if self.readonly else "reading and changing"
+        return f"Host {self.name} at {self.uri}, for {how}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection to the daemon."""
+        self._connection.close()
+
+    def inventory(self) -> Inventory:
+        """Read the host now, as values rather than frames; actions are checked against it."""
+        return read_inventory(self._connection)
+
+    @returns(POOLS)
+    def pools(self) -> pd.DataFrame:
+        """List the storage pools, running or not.
+
+        Reads only: a pool is never refreshed by being looked at.
+        """
+        return frames.pools(self.inventory())
+
+    @returns(VOLUMES)
+    def volumes(self, pool: str | None = None) -> pd.DataFrame:
+        """List the volumes of one pool or of all, with their chains and the guests that use them.
+
+        Parameters
+        ----------
+        pool : str, optional
+            Name of a pool; all pools without it.
+
+        Raises
+        ------
+        kvmnb.errors.NotFound
+            There is no such pool.
+        """
+        seen = self.inventory()
+        if pool is not None and seen.pool(pool) is None:
+            known = ", ".join(sorted(seen.pools)) or "none is defined"
+            raise NotFound(f"There is no pool {pool!r} on {self.name}", f"choose one of: {known}")
+        return frames.volumes(seen, pool)
+
+    @returns(GUESTS)
+    def guests(self) -> pd.DataFrame:
+        """List the guests, running or not."""
+        return frames.guests(self.inventory())
+
+    @returns(DISKS)
+    def disks(self) -> pd.DataFrame:
+        """List the guests' disks, joined to pools and volumes, each with its whole backing chain."""
+        return frames.disks(self.inventory())
+
+    def plan(self, *actions: Action, title: str | None = None, undo_on_failure: bool = True) -> Plan:
+        """Check actions against the host as it is now, without doing anything.
+
+        Parameters
+        ----------
+        *actions : Action
+            In the order in which they are to be run.
+        title : str, optional
+            What they are for; the words of the first action without it.
+        undo_on_failure : bool
+            Whether a failing step has the steps before it undone.
+
+        Returns
+        -------
+        Plan
+            Shows itself: words, virsh lines, what is already so, problems.
+        """
+        named = title or (actions[0].describe() if actions else "Nothing")
+        return check(named, actions, self.inventory(), undo_on_failure=undo_on_failure)
+
+    def apply(
+        self, plan: Plan | Action | Sequence[Action], progress: MakeProgress | None = None
+    ) -> pd.DataFrame:
+        """Run a plan: check everything anew, run each step, read again and compare.
+
+        Parameters
+        ----------
+        plan : Plan, Action or sequence of Action
+            What to do. Steps that are already so are left alone.
+        progress : callable, optional
+            Makes the reporter of an action's progress from the action's words, such as
+            `kvmnb.notebook.progress.bar`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The `kvmnb.schema.APPLIED` frame: what was expected and what is, step by step.
+
+        Raises
+        ------
+        kvmnb.errors.ReadOnly
+            The host was opened for reading.
+        kvmnb.errors.Refused
+            Something stands in the way; nothing was done.
+        kvmnb.errors.ActionFailed
+            A step failed; what had been done before it was undone, or the message says what was not.
+        """
+        if isinstance(plan, Action):
+            plan = self.plan(plan)
+        elif not isinstance(plan, Plan):
+            plan = self.plan(*plan)
+        return apply(self._connection, plan, self._audit, progress)
+
+    def undo(self, applied: pd.DataFrame) -> Plan:
+        """Plan to undo what a plan has done, as far as it can be undone.
+
+        Parameters
+        ----------
+        applied : pandas.DataFrame
+            What `Host.apply` returned, or the ``report`` of its error.
+
+        Returns
+        -------
+        Plan
+            Shows itself; run it with `Host.apply`. Steps without an inverse are left out.
+        """
+        told = applied.attrs.get("undo")
+        if told is None:
+            raise BadValue("This frame does not say what was done", "give what host.apply returned")
+        actions = [ACTIONS[one["action"]](**one["fields"]) for one in told]
+        title = f"Undo: {applied.attrs['title']}"
+        return check(title, actions, self.inventory(), undo_on_failure=False)
+
+    def audit(self, path: str | Path | None = None) -> pd.DataFrame:
+        """Read the audit log: what was changed, when, by whom, and what became of it.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Another log than this user's own.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The `kvmnb.schema.AUDIT` frame, oldest first.
+        """
+        return audit.read(Path(path) if path else self._audit.path)

@@ -1,0 +1,177 @@
+"""Frames for people: human sizes, usage bars, no index, everything escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kvmnb import schema
+from kvmnb.errors import BadValue
+from kvmnb.units import format_size
+
+#: Shown for what is not known; never an empty cell, which could be taken for nothing.
+UNKNOWN = "–"  # noqa: RUF001 - a dash, not a minus
+
+_BAR_WIDTH = 10
+
+_FRAMES = {
+    frame.name: frame
+    for frame in (
+        schema.POOLS,
+        schema.VOLUMES,
+        schema.GUESTS,
+        schema.DISKS,
+        schema.PLAN,
+        schema.APPLIED,
+        schema.AUDIT,
+        schema.CHECKS,
+    )
+}
+
+
+def bar(fraction: float) -> str:
+    """Draw a fraction as text, so that it reads where no style sheet reaches.
+
+    Examples
+    --------
+    >>> bar(0.43)
+    '████░░░░░░  43 %'
+    """
+    full = round(max(0.0, min(1.0, fraction)) * _BAR_WIDTH)
+    return "█" * full + "░" * (_BAR_WIDTH - full) + f" {fraction:4.0%}".replace("%", " %")
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - a frame's cell may be anything
+    if isinstance(value, tuple):
+        return ", ".join(map(printable, value))
+    if pd.isna(value):
+        return UNKNOWN
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, pd.Timestamp):
+        return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Write control characters as escapes, so that a hostile name can't break a line or a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class Table:
+    """A frame as a person reads it; made by `show`.
+
+    Parameters
+    ----------
+    texts : pandas.DataFrame
+        The cells as text.
+    right : set of str
+        Columns that are aligned to the right.
+    note : str
+        What stands below: where and when the figures were read.
+    """
+
+    def __init__(self, texts: pd.DataFrame, right: set[str], note: str) -> None:
+        self.texts = texts
+        self._right = right
+        self.note = note
+
+    def __repr__(self) -> str:
+        columns = list(self.texts.columns)
+        if self.texts.empty:
+            return f"({', '.join(columns)}: no rows)"
+        widths = {c: max(len(c), *(len(text) for text in self.texts[c])) for c in columns}
+
+        def line(cells: dict[str, str]) -> str:
+            parts = [
+                cells[c].rjust(widths[c]) if c in self._right else cells[c].ljust(widths[c]) for c in columns
+            ]
+            return "  ".join(parts).rstrip()
+
+        rows = [line(dict(zip(columns, row, strict=True))) for row in self.texts.itertuples(index=False)]
+        return "\n".join([line({c: c for c in columns}), *rows])
+
+    def _repr_html_(self) -> str:
+        def cell(tag: str, column: str, text: str) -> str:
+            side = "right" if column in self._right else "left"
+            return f"<{tag} style='text-align:{side}'>{escape(text)}</{tag}>"
+
+        columns = list(self.texts.columns)
+        head = "".join(cell("th", c, c) for c in columns)
+        rows = "".join(
+            "<tr>" + "".join(cell("td", c, t) for c, t in zip(columns, row, strict=True)) + "</tr>"
+            for row in self.texts.itertuples(index=False)
+        )
+        if self.texts.empty:
+            rows = f"<tr><td colspan='{len(columns)}' style='text-align:left'>no rows</td></tr>"
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}"
+
+
+def show(
+    frame: pd.DataFrame,
+    columns: Sequence[str] | None = None,
+    *,
+    bars: bool = True,
+    note: bool = False,
+) -> Table:
+    """Show a frame to a person: sizes with units, use as a bar, yes and no, UTC times.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One of the kit's frames.
+    columns : sequence of str, optional
+        Which columns, in this order; without it those that are not wholly unknown or empty.
+    bars : bool
+        Whether to add a column ``use`` where the frame has capacity and allocation.
+    note : bool
+        Whether to say below where and when the figures were read.
+
+    Returns
+    -------
+    Table
+        Shows itself as a table in a notebook and as text elsewhere.
+
+    Raises
+    ------
+    BadValue
+        The frame has no such column.
+    """
+    declared = _FRAMES.get(str(frame.attrs.get("frame")))
+    units = {c.name: c.unit for c in declared.columns} if declared else {}
+    numbers = {name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name].dtype)}
+    numbers -= {name for name in frame.columns if pd.api.types.is_bool_dtype(frame[name].dtype)}
+    texts = pd.DataFrame(
+        {name: [_cell(units.get(name, ""))(value) for value in frame[name]] for name in frame.columns},
+        dtype="object",
+    )
+    can_bar = bars and {"capacity", "allocation"} <= set(frame.columns)
+    if can_bar:
+        texts["use"] = [_use(c, a) for c, a in zip(frame["capacity"], frame["allocation"], strict=True)]
+    if columns is None:
+        columns = [c for c in texts.columns if not set(texts[c]) <= {UNKNOWN, ""}] or list(texts.columns)
+    missing = [column for column in columns if column not in texts.columns]
+    if missing:
+        raise BadValue(f"The frame has no column {missing[0]!r}", f"choose from {', '.join(texts.columns)}")
+    read_at = frame.attrs.get("read_at")
+    said = (
+        f"{frame.attrs.get('host', '')}, read at {_text(pd.Timestamp(read_at))}" if note and read_at else ""
+    )
+    return Table(texts[list(columns)], numbers, said)
+
+
+def _cell(unit: str) -> Callable[[Any], str]:
+    if unit != "bytes":
+        return _text
+    return lambda value: UNKNOWN if pd.isna(value) else format_size(int(value))
+
+
+def _use(capacity: Any, allocation: Any) -> str:  # noqa: ANN401 - cells of a frame
+    if pd.isna(capacity) or pd.isna(allocation) or not capacity:
+        return UNKNOWN
+    return bar(allocation / capacity)

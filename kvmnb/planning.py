@@ -1,0 +1,124 @@
+"""The recipes as a notebook calls them: a goal and a host in, a checked plan out."""
+
+from __future__ import annotations
+
+from kvmnb.host import Host
+from kvmnb.storage import recipes
+from kvmnb.storage.model import PoolSpec
+from kvmnb.storage.plan import Plan, check
+from kvmnb.storage.volume_actions import Preallocation
+
+
+def create_pool(
+    host: Host,
+    name: str,
+    type: str = "dir",
+    *,
+    autostart: bool = True,
+    **fields: str,
+) -> Plan:
+    """Plan to set up a storage pool: define, build (which makes its folder), start, autostart.
+
+    Nothing is done until the plan is applied. Applying it again does nothing; a failing step has the steps
+    before it undone.
+
+    Parameters
+    ----------
+    host : Host
+        Where.
+    name : str
+        The pool's name.
+    type : str
+        dir, fs, netfs, logical, disk, iscsi or iscsi-direct.
+    autostart : bool
+        Whether the daemon is to start the pool whenever it starts itself.
+    **fields : str
+        The other fields of `kvmnb.PoolSpec`: ``target``, ``source_host``, ``source_path``, ``source_dev`` …
+
+    Returns
+    -------
+    Plan
+        Shows itself; run it with `Host.apply`.
+
+    Examples
+    --------
+    >>> plan = kvmnb.create_pool(host, "vmdisk", target="/data/vmfs")  # doctest: +SKIP
+    >>> host.apply(plan)  # doctest: +SKIP
+    """
+    spec = PoolSpec(name, type, **fields)
+    where = f" at {spec.target}" if spec.target else ""
+    actions = tuple(recipes.create_pool(spec, autostart=autostart))
+    return check(f"Set up the {type} pool {name!r}{where}", actions, host.inventory())
+
+
+def remove_pool(host: Host, name: str, *, delete_target: bool = True) -> Plan:
+    """Plan to take a storage pool down: stop, delete its empty folder, undefine.
+
+    The plan says what it would take with it, and is refused while the folder holds anything.
+
+    Parameters
+    ----------
+    host : Host
+        Where.
+    name : str
+        The pool's name.
+    delete_target : bool
+        Whether to remove the folder too. Without it, the volumes stay on disk, out of libvirt's sight.
+
+    Returns
+    -------
+    Plan
+        Shows itself; run it with `Host.apply`.
+    """
+    seen = host.inventory()
+    actions = tuple(recipes.remove_pool(name, seen, delete_target=delete_target))
+    return check(f"Take down pool {name!r}", actions, seen)
+
+
+def create_volume(
+    host: Host,
+    pool: str,
+    name: str,
+    capacity: int | str,
+    *,
+    format: str = "qcow2",
+    preallocation: Preallocation = "off",
+    backing_volume: str = "",
+) -> Plan:
+    """Plan to create a volume.
+
+    Parameters
+    ----------
+    host : Host
+        Where.
+    pool : str
+        A running pool.
+    name : str
+        The volume's name, such as ``vm1.qcow2``.
+    capacity : int or str
+        The size that a guest sees, in bytes or as ``"10G"``.
+    format : str
+        raw, qcow2, qcow, qed, vdi, vmdk or vpc.
+    preallocation : {"off", "metadata", "falloc"}
+        Take no space yet, lay out qcow2's tables, or reserve all space now.
+    backing_volume : str
+        Name of a volume of the same pool that it is to be an overlay of; its format is looked up.
+
+    Returns
+    -------
+    Plan
+        Shows itself; run it with `Host.apply`.
+    """
+    seen = host.inventory()
+    actions = tuple(
+        recipes.create_volume(
+            pool,
+            name,
+            capacity,
+            seen,
+            format=format,
+            preallocation=preallocation,
+            backing_volume=backing_volume,
+        )
+    )
+    return check(actions[0].describe(), actions, seen)

@@ -1,0 +1,232 @@
+"""Running a plan: check, run, read again, verify; and undo where a step fails."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import libvirt
+import pandas as pd
+
+from kvmnb.errors import ActionFailed, KvmnbError, ReadOnly, Refused
+from kvmnb.schema import APPLIED
+from kvmnb.storage.action import Action
+from kvmnb.storage.audit import Audit
+from kvmnb.storage.connection import Connection
+from kvmnb.storage.inventory import read_inventory
+from kvmnb.storage.model import Inventory, Problem, refusals
+from kvmnb.storage.plan import Plan, check
+from kvmnb.storage.streams import Progress, silent
+
+#: Makes the reporter of one action's progress; gets the action's words.
+MakeProgress = Callable[[str], Progress]
+
+# One lock per daemon and pool, for all of this process: libvirt refuses a pool that is busy.
+_locks: defaultdict[tuple[str, str], threading.RLock] = defaultdict(threading.RLock)
+
+
+@dataclass
+class _Done:
+    """What became of one step."""
+
+    action: Action
+    outcome: str
+    changed: bool
+    undo: tuple[Action, ...] = ()
+    checks: list[tuple[str, str | None, str | None, bool | None]] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[str]:
+        """What is not as it was expected to be, in words."""
+        return [
+            f"the {what} is {actual}, not {expected}"
+            for what, expected, actual, ok in self.checks
+            if ok is False
+        ]
+
+
+def apply(
+    connection: Connection, plan: Plan, audit: Audit, progress: MakeProgress | None = None
+) -> pd.DataFrame:
+    """Run a plan.
+
+    Everything is read anew and checked again first, and each step once more just before it runs: what a
+    form or an earlier look has shown may be old.
+
+    Parameters
+    ----------
+    connection : Connection
+        With write access.
+    plan : Plan
+        What to do.
+    audit : Audit
+        Gets the intent before, and the outcome after each step.
+    progress : callable, optional
+        Gets an action's words and gives what is told of its progress.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The `kvmnb.schema.APPLIED` frame: expected and actual, step by step.
+
+    Raises
+    ------
+    ReadOnly
+        The connection is for reading.
+    Refused
+        The plan has problems; nothing was done.
+    ActionFailed
+        A step failed or left something else than expected; ``report`` is the frame so far.
+    """
+    if connection.readonly:
+        raise ReadOnly(
+            f"This connection to {connection.uri} is for reading", "use kvmnb.connect(readonly=False)"
+        )
+    checked = check(plan.title, plan.actions, read_inventory(connection))
+    if checked.problems:
+        raise _refused(checked.problems)
+    run = _Run(connection, audit, progress)
+    for action in plan.actions:
+        try:
+            run.step(action)
+        except KeyboardInterrupt:
+            run.fail(action, "it was interrupted")
+            _give_up(run, plan, "it was interrupted", None)
+            raise
+        except (KvmnbError, OSError) as error:
+            why = error.what if isinstance(error, KvmnbError) else str(error)
+            run.fail(action, why)
+            raise _give_up(run, plan, why, error) from error
+        if run.steps[-1].wrong:
+            raise _give_up(run, plan, "; ".join(run.steps[-1].wrong), None)
+    return _report(run, plan)
+
+
+def _refused(problems: tuple[Problem, ...]) -> Refused:
+    first, *others = problems
+    more = "".join(f".\nAlso: {str(problem).rstrip('.')}" for problem in others)
+    return Refused(f"Nothing was changed. {first.reason}", first.remedy + more, problems)
+
+
+@dataclass
+class _Run:
+    """A plan under way."""
+
+    connection: Connection
+    audit: Audit
+    progress: MakeProgress | None
+    steps: list[_Done] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def step(self, action: Action) -> None:
+        """Run one action, if it is not so already, and look at what it left."""
+        with _locks[self.connection.uri, action.pool]:
+            before = read_inventory(self.connection)
+            problems = refusals(action.problems(before))
+            if problems:
+                raise _refused(problems)
+            if action.already(before):
+                done = _Done(action, "already so", changed=False)
+            else:
+                undo = action.inverse(before)
+                self._run(action)
+                done = _Done(action, "done", changed=True, undo=undo)
+            # Known as done before it is verified: a failing look must not make it forgotten.
+            self.steps.append(done)
+            done.checks += _verify(action, read_inventory(self.connection))
+
+    def _run(self, action: Action) -> None:
+        words = action.describe()
+        identity = self.audit.intent(action)
+        progress = self.progress(words) if self.progress else silent
+
+        def call(raw: libvirt.virConnect) -> None:
+            action.run(raw, progress)
+
+        error: str | None = "it was interrupted"
+        try:
+            self.connection.change(words[:1].lower() + words[1:], call, patient=action.patient)
+            error = None
+        except (KvmnbError, OSError) as failure:
+            error = str(failure)
+            raise
+        finally:
+            self.audit.outcome(identity, "failed" if error else "done", action, error)
+
+    def fail(self, action: Action, why: str) -> None:
+        """Note that an action failed, where it is not noted as done already."""
+        if not self.steps or self.steps[-1].action is not action:
+            self.steps.append(_Done(action, f"failed: {why}", changed=False))
+
+    def undo(self) -> Iterator[str]:
+        """Undo what was done, the last step first; give what could not be undone, in words."""
+        for done in reversed(self.steps):
+            if not done.changed:
+                continue
+            try:
+                for action in done.undo:
+                    before = read_inventory(self.connection)
+                    problems = refusals(action.problems(before))
+                    if problems:
+                        raise _refused(problems)
+                    self._run(action)
+            except KvmnbError as error:
+                yield f"{done.action.describe()!r} could not be undone: {error.what}"
+                continue
+            if done.undo:
+                done.outcome = "undone"
+            else:
+                yield f"{done.action.describe()!r} cannot be undone"
+
+
+def _verify(action: Action, seen: Inventory) -> list[tuple[str, str | None, str | None, bool | None]]:
+    """Compare what is with what was expected; walks the expectations, so that a missing thing shows."""
+    return [(e.check, *e.compare(seen)) for e in action.expected()]
+
+
+def _give_up(run: _Run, plan: Plan, why: str, cause: BaseException | None) -> ActionFailed:
+    """Undo where the plan wants it, and make the error that tells how things stand now."""
+    number = len(run.steps)
+    failed = run.steps[-1].action.describe()
+    what = f"{plan.title}: step {number} of {len(plan)} failed ({failed}): {why.rstrip('.')}"
+    before = [done for done in run.steps if done.changed]
+    if not before:
+        state = "nothing was changed"
+    elif plan.undo_on_failure:
+        left = list(run.undo())
+        state = "what had been done before was undone" if not left else "; ".join(left)
+    else:
+        state = f"{len(before)} steps before it were done and stay"
+    remedy = cause.remedy if isinstance(cause, KvmnbError) else "mend the cause and apply the plan again"
+    return ActionFailed(f"{what}; {state}", remedy, _report(run, plan))
+
+
+def _report(run: _Run, plan: Plan) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for number, action in enumerate(plan.actions, 1):
+        done = run.steps[number - 1] if number <= len(run.steps) else _Done(action, "not done", changed=False)
+        head = {
+            "step": number,
+            "what": action.describe(),
+            "outcome": done.outcome,
+            "changed": done.changed and done.outcome != "undone",
+        }
+        checks = done.checks or [(None, None, None, None)]  # type: ignore[list-item]
+        rows += [
+            {**head, "check": what, "expected": expected, "actual": actual, "verified": ok}
+            for what, expected, actual, ok in checks
+        ]
+    undo = [
+        {"action": type(action).__name__, "fields": asdict(action)}  # type: ignore[call-overload]
+        for done in reversed(run.steps)
+        if done.outcome == "done"
+        for action in done.undo
+    ]
+    connection = run.connection
+    read_at = pd.Timestamp.now("UTC").isoformat()
+    return APPLIED.build(
+        rows, host=connection.host, uri=connection.uri, read_at=read_at, title=plan.title, undo=undo
+    )

@@ -1,0 +1,125 @@
+"""The audit log: one line of JSON before every change, and one after."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kvmnb.errors import KvmnbError
+from kvmnb.schema import AUDIT
+from kvmnb.storage.action import Action, shell_line
+
+
+class AuditFailed(KvmnbError, OSError):
+    """The audit log cannot be written or read; without it nothing is changed."""
+
+
+def default_path() -> Path:
+    """Give where the log is: ``KVMNB_AUDIT_LOG``, else ``kvmnb/audit.jsonl`` in the user's state folder."""
+    told = os.environ.get("KVMNB_AUDIT_LOG")
+    if told:
+        return Path(told)
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "kvmnb" / "audit.jsonl"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The log of one host's changes.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is made, with its folder, at the first change.
+    host, uri : str
+        Kept with every line.
+    """
+
+    path: Path
+    host: str
+    uri: str
+
+    def intent(self, action: Action) -> str:
+        """Write that an action is about to be run.
+
+        Returns
+        -------
+        str
+            An id that joins this line with the action's outcome.
+        """
+        identity = uuid.uuid4().hex
+        self._write(identity, "intent", action)
+        return identity
+
+    def outcome(self, identity: str, event: str, action: Action, error: str | None = None) -> None:
+        """Write what became of an action."""
+        self._write(identity, event, action, error)
+
+    def _write(self, identity: str, event: str, action: Action, error: str | None = None) -> None:
+        line = {
+            "time": time.time_ns(),
+            "user": getpass.getuser(),
+            "host": self.host,
+            "uri": self.uri,
+            "event": event,
+            "action": type(action).__name__,
+            "fields": asdict(action),  # type: ignore[call-overload]
+            "what": action.describe(),
+            "virsh": shell_line(action.virsh()),
+            "error": error,
+            "id": identity,
+        }
+        data = (json.dumps(line, ensure_ascii=True) + "\n").encode()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # One write of one line to a file opened for appending: lines of two writers do not mix.
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                if os.write(descriptor, data) != len(data):
+                    raise AuditFailed(
+                        f"The audit log {self.path} could not take a whole line", "free some space"
+                    )
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error_:
+            if isinstance(error_, AuditFailed):
+                raise
+            raise AuditFailed(
+                f"The audit log {self.path} cannot be written: {error_.strerror}",
+                "make it writable, or name another file in KVMNB_AUDIT_LOG",
+            ) from error_
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read an audit log.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that does not exist is an empty log.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The `kvmnb.schema.AUDIT` frame, oldest first. A line that was cut off, as by a full disk, is a row
+        with ``event`` "unreadable".
+    """
+    if not path.exists():
+        return AUDIT.empty()
+    rows: list[dict[str, Any]] = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            line = {"event": "unreadable", "error": text[:200]}
+        rows.append({name: line.get(name) for name in AUDIT.names})
+    return AUDIT.build(rows)

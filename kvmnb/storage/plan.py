@@ -1,0 +1,158 @@
+"""A plan: actions in order, checked as a whole before the first of them is run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import overload
+
+import pandas as pd
+
+from kvmnb.schema import PLAN
+from kvmnb.storage.action import Action, shell_line
+from kvmnb.storage.model import Inventory, Problem, refusals
+
+
+@dataclass(frozen=True)
+class Step:
+    """One action of a plan, as it stood when the plan was checked.
+
+    Parameters
+    ----------
+    action : Action
+        What is to be done.
+    already : bool
+        Whether it is so already, or will be by then.
+    problems : tuple of Problem
+        Refusals and warnings.
+    """
+
+    action: Action
+    already: bool
+    problems: tuple[Problem, ...]
+
+    @property
+    def refused(self) -> tuple[Problem, ...]:
+        """The problems that stop it."""
+        return refusals(self.problems)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The problems that do not."""
+        return tuple(problem for problem in self.problems if problem.severity == "warn")
+
+
+@dataclass(frozen=True)
+class Plan(Sequence[Step]):
+    """Actions in order, with what was found when they were checked against a host.
+
+    Shows itself as a table: words, virsh lines, what is already so, problems. `Host.apply` runs it.
+
+    Parameters
+    ----------
+    title : str
+        What it is for.
+    steps : tuple of Step
+        The actions, checked.
+    undo_on_failure : bool
+        Whether a failing step has the steps before it undone.
+    """
+
+    title: str
+    steps: tuple[Step, ...]
+    undo_on_failure: bool = True
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """The actions in order."""
+        return tuple(step.action for step in self.steps)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every problem that stops it; none means that it may be applied."""
+        return tuple(problem for step in self.steps for problem in step.refused)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The plan as a DataFrame, one row per step."""
+        return PLAN.build(
+            {
+                "step": number,
+                "what": step.action.describe(),
+                "virsh": shell_line(step.action.virsh()),
+                "already": step.already,
+                "problems": tuple(map(str, step.refused)),
+                "warnings": tuple(map(str, step.warnings)),
+            }
+            for number, step in enumerate(self.steps, 1)
+        )
+
+    @overload
+    def __getitem__(self, index: int) -> Step: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Step]: ...
+    def __getitem__(self, index: int | slice) -> Step | Sequence[Step]:
+        return self.steps[index]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def _lines(self) -> Iterator[tuple[str, str, str, list[str]]]:
+        """Give per step its number, words, virsh line, and what is to be said of it."""
+        for number, step in enumerate(self.steps, 1):
+            notes = ["already so: nothing to do"] if step.already else []
+            notes += [f"PROBLEM: {problem}" for problem in step.refused]
+            notes += [f"note: {problem}" for problem in step.warnings]
+            yield str(number), step.action.describe(), shell_line(step.action.virsh()), notes
+
+    def _verdict(self) -> str:
+        if self.problems:
+            count = len(self.problems)
+            return f"{count} problem{'s' if count > 1 else ''}: nothing will be done"
+        left = sum(not step.already for step in self.steps)
+        return f"{left} of {len(self)} steps to do" if left else "all of it is already so: nothing to do"
+
+    def __repr__(self) -> str:
+        lines = [f"Plan: {self.title} ({self._verdict()})"]
+        for number, words, virsh, notes in self._lines():
+            lines += [f"{number:>3}. {words}", f"       {virsh}", *(f"       {note}" for note in notes)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{number}</td><td style='text-align:left'>{escape(words)}</td>"
+            f"<td style='text-align:left'><code>{escape(virsh)}</code></td>"
+            f"<td style='text-align:left'>{'<br>'.join(map(escape, notes)) or 'to do'}</td></tr>"
+            for number, words, virsh, notes in self._lines()
+        )
+        head = "<tr><th>step</th><th>what it does</th><th>as virsh</th><th>now</th></tr>"
+        title = f"<b>{escape(self.title)}</b>: {escape(self._verdict())}"
+        return f"<p>{title}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def check(title: str, actions: Sequence[Action], seen: Inventory, *, undo_on_failure: bool = True) -> Plan:
+    """Check actions against an inventory, each as if those before it were done.
+
+    Parameters
+    ----------
+    title : str
+        What they are for.
+    actions : sequence of Action
+        In the order in which they are to be run.
+    seen : Inventory
+        What was read of the host.
+    undo_on_failure : bool
+        Whether a failing step has the steps before it undone.
+
+    Returns
+    -------
+    Plan
+        Nothing has been done.
+    """
+    steps = []
+    for action in actions:
+        already = action.already(seen)
+        steps.append(Step(action, already, tuple(action.problems(seen))))
+        seen = seen if already else action.assume(seen)
+    return Plan(title, tuple(steps), undo_on_failure)

@@ -1,0 +1,273 @@
+"""Rules that several actions share: names, sizes, targets, and what must not be touched."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+
+from kvmnb.storage.model import Inventory, Pool, PoolSpec, Problem, Volume
+from kvmnb.storage.usage import Usage
+from kvmnb.units import format_size
+
+#: A file name may have 255 bytes; libvirt keeps a pool's definition in a file named NAME.xml.
+LONGEST_NAME = 250
+
+_SECTOR = 512
+
+
+def name_problems(name: str, field: str, thing: str) -> Iterator[Problem]:
+    """Say why a new pool or volume may not have a name.
+
+    Stricter than libvirt: a name that needs care in a shell, in XML, as a file name or after ``virsh`` is
+    refused when it is given, never when it exists already.
+    """
+    shown = f"{thing} name {(name if len(name) <= 40 else name[:37] + '…')!r}"
+    wrong = _name_fault(name)
+    if wrong:
+        allowed = f"use letters, digits and . _ + - and spaces, at most {LONGEST_NAME} bytes"
+        yield Problem(f"The {shown} {wrong}", f"{allowed}, beginning with a letter or digit", field)
+
+
+def _name_fault(name: str) -> str:
+    size = len(name.encode("utf-8", "surrogateescape"))
+    bad = next((c for c in name if not (unicodedata.category(c)[0] in "LMN" or c in "._+- ")), None)
+    faults = (
+        (not name, "is empty"),
+        ("/" in name or ".." in name, "could lead out of its folder"),
+        (name.startswith("-"), "begins with '-', so that programs would take it for an option"),
+        (name != name.strip(), "begins or ends with a space"),
+        (bad is not None, f"holds {bad!r}"),
+        (not name[:1].isalnum() and not name.startswith("_"), f"begins with {name[:1]!r}"),
+        (size > LONGEST_NAME, f"has {size} bytes"),
+    )
+    return next((fault for is_so, fault in faults if is_so), "")
+
+
+def pool_missing(name: str, seen: Inventory, field: str = "pool") -> Iterator[Problem]:
+    """Say that there is no such pool."""
+    if seen.pool(name) is None:
+        known = ", ".join(sorted(seen.pools)) or "none is defined"
+        yield Problem(f"There is no pool {name!r}", f"choose one of: {known}", field)
+
+
+def pool_not_running(name: str, seen: Inventory) -> Iterator[Problem]:
+    """Say that there is no such pool, or that its volumes can't be touched."""
+    yield from pool_missing(name, seen)
+    pool = seen.pool(name)
+    if pool is not None and not pool.active:
+        yield Problem(f"Pool {name!r} is {pool.state}", "start it first", "pool")
+
+
+def volume_missing(pool: str, name: str, seen: Inventory, field: str = "name") -> Iterator[Problem]:
+    """Say that there is no such volume, or no such running pool."""
+    yield from pool_not_running(pool, seen)
+    found = seen.pool(pool)
+    if found is not None and found.active and seen.volume(pool, name) is None:
+        yield Problem(
+            f"Pool {pool!r} has no volume {name!r}",
+            f"list its volumes with host.volumes({pool!r}); a file that was put there by hand shows after "
+            f"a refresh",
+            field,
+        )
+
+
+def capacity_problems(capacity: int) -> Iterator[Problem]:
+    """Say why a volume may not have a capacity."""
+    if capacity <= 0:
+        yield Problem(f"The capacity is {format_size(capacity)}", "give a size above zero", "capacity")
+    elif capacity % _SECTOR:
+        up = -(-capacity // _SECTOR) * _SECTOR
+        yield Problem(
+            f"The capacity {capacity} is no multiple of {_SECTOR} bytes, a disk's sector",
+            f"use {up}",
+            "capacity",
+        )
+
+
+def space_problems(pool: Pool, more: int, *, at_once: bool) -> Iterator[Problem]:
+    """Say that a pool has not the space: refused when it is taken at once, else a warning."""
+    if pool.available is None or more <= pool.available:
+        return
+    free = format_size(pool.available)
+    if at_once:
+        yield Problem(
+            f"Pool {pool.name!r} has {free} free, less than the {format_size(more)} that are to be allocated",
+            "choose a smaller size, free space, or do not preallocate",
+            "capacity",
+        )
+    else:
+        yield Problem(
+            f"Pool {pool.name!r} has {free} free, less than the {format_size(more)} that are promised",
+            "watch the pool: a guest that fills its disk will find no space",
+            "capacity",
+            "warn",
+        )
+
+
+def target_problems(spec: PoolSpec, seen: Inventory) -> Iterator[Problem]:
+    """Say why a pool may not have its target."""
+    target = spec.target
+    if not target.startswith("/"):
+        yield Problem(
+            f"The target {target!r} is no absolute path", "give a path that begins with /", "target"
+        )
+        return
+    if not target.isprintable() or os.path.normpath(target) != target.rstrip("/") or target == "/":
+        yield Problem(
+            f"The target {target!r} is not a plain path",
+            "give the path of one folder without '.', '..', '//' or control characters",
+            "target",
+        )
+        return
+    if spec.type in {"dir", "fs", "netfs"}:
+        if seen.kind(target) not in {"directory", "missing", None}:
+            yield Problem(
+                f"The target {target!r} exists and is no directory", "choose another path", "target"
+            )
+        yield from _nested_targets(spec, seen)
+
+
+def _nested_targets(spec: PoolSpec, seen: Inventory) -> Iterator[Problem]:
+    mine = seen.reader.real(spec.target.rstrip("/"))
+    for other in seen.pools.values():
+        if other.name == spec.name or other.spec.type not in {"dir", "fs", "netfs"}:
+            continue
+        theirs = seen.reader.real(other.spec.target)
+        if mine == theirs:
+            yield Problem(
+                f"The target {spec.target!r} is the target of pool {other.name!r}", "choose another", "target"
+            )
+        elif mine.startswith(theirs + "/"):
+            yield Problem(
+                f"The target {spec.target!r} lies inside {theirs!r}, the target of pool {other.name!r}",
+                "choose a folder outside it",
+                "target",
+            )
+        elif theirs.startswith(mine + "/"):
+            yield Problem(
+                f"The target of pool {other.name!r}, {theirs!r}, lies inside {spec.target!r}",
+                "its folder will show as a volume of type dir",
+                "target",
+                "warn",
+            )
+
+
+def _listing(names: list[str], most: int = 4) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
+    """Say who needs a volume's content: guests, overlays, and what could not be looked at.
+
+    Parameters
+    ----------
+    volume : Volume
+        The volume that is to be changed.
+    seen : Inventory
+        What was read of the host.
+    verb : str
+        What is to be done to it: "delete".
+
+    Yields
+    ------
+    Problem
+        Refusals only. Where it can't be known that nobody needs the volume, that is a refusal too.
+    """
+    usage = Usage.of(seen)
+    path = usage.real(volume.path)
+    uses = usage.uses.get(path, [])
+    if uses:
+        yield Problem(
+            f"Volume {volume.name!r} is used by {_listing([str(use) for use in uses])}",
+            f"detach the disk or remove the guest before you {verb} the volume",
+            "name",
+        )
+    yield from overlays_on(volume, seen, verb)
+    blind = list(usage.blind_spots())
+    if blind and not uses:
+        yield Problem(
+            f"It cannot be known whether volume {volume.name!r} is in use: {_listing(blind, 2)}",
+            "start the pool or mend the guest that is named, then ask again",
+            "name",
+        )
+
+
+def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
+    """Say which volumes lie on a volume and would be lost with it."""
+    usage = Usage.of(seen)
+    overlays = usage.overlays.get(usage.real(volume.path), [])
+    if overlays:
+        names = _listing([f"{v.name!r} of pool {v.pool!r}" for v in overlays])
+        yield Problem(
+            f"Volume {volume.name!r} is the backing store of {names}, which cannot be read without it",
+            f"remove what lies on it before you {verb} it",
+            "name",
+        )
+
+
+def running_users(volume: Volume, seen: Inventory, *, direct: bool = False) -> list[str]:
+    """Give the running guests that have a volume open, each with its disk; ``direct``: not as a base."""
+    usage = Usage.of(seen)
+    uses = usage.uses.get(usage.real(volume.path), [])
+    return [str(use) for use in uses if use.guest.running and (use.direct or not direct)]
+
+
+def held_open(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
+    """Say that running guests have a volume open."""
+    users = running_users(volume, seen)
+    if users:
+        yield Problem(
+            f"Volume {volume.name!r} is open in {_listing(users)}", f"shut it off before you {verb}", "name"
+        )
+
+
+def said(word: str, name: str, doing: str) -> Iterator[Problem]:
+    """Say that something which can't be undone needs the name as its word of confirmation."""
+    if word != name:
+        yield Problem(f"{doing} cannot be undone", f"say that you mean it with confirm={name!r}", "confirm")
+
+
+def pool_users(pool: str, seen: Inventory) -> Iterator[Problem]:
+    """Warn of the guests that name a pool or need its volumes."""
+    usage = Usage.of(seen)
+    paths = {usage.real(volume.path) for volume in seen.volumes_of(pool)}
+    by_path = {use.guest.name for path in paths for use in usage.uses.get(path, ())}
+    by_name = {guest.name for guest in seen.guests() for disk in guest.disks if disk.pool == pool}
+    names = sorted(by_path | by_name)
+    if names:
+        yield Problem(
+            f"Guests use volumes of pool {pool!r}: {_listing(names)}",
+            "those that run go on running; those that name the pool cannot be started without it",
+            "pool",
+            "warn",
+        )
+
+
+def logical_volumes(pool: str, seen: Inventory) -> Iterator[Problem]:
+    """Refuse to take a volume group away from under its volumes."""
+    names = [volume.name for volume in seen.volumes_of(pool)]
+    if names:
+        yield Problem(
+            f"The volume group of pool {pool!r} would take {len(names)} volume(s) with it: {_listing(names)}",
+            "delete them first, each by its name",
+            "pool",
+        )
+
+
+def folder_not_empty(pool: Pool, seen: Inventory) -> Iterator[Problem]:
+    """Refuse to remove a folder that is not empty: libvirt would refuse it too, but only half-way."""
+    names = [volume.name for volume in seen.volumes_of(pool.name)]
+    what = "volume(s)"
+    if not names:
+        gone = {n for (p, n), v in seen.assumed.items() if p == pool.name and v is None}
+        names = [n for n in seen.reader.entries(pool.spec.target) or () if n not in gone]
+        what = "file(s)"
+    if names:
+        yield Problem(
+            f"The folder {pool.spec.target!r} of pool {pool.name!r} holds {len(names)} {what}"
+            f": {_listing(names)}",
+            "delete them first, or keep the folder and only stop and undefine the pool",
+            "pool",
+        )

@@ -1,0 +1,205 @@
+"""Who uses what: backing chains, and the guests at the top of them.
+
+A volume may be used by several guests, and one base may lie under many overlays, so everything here is
+kept as lists. What could not be followed is said, never taken for an end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from kvmnb.storage.model import Disk, Guest, Inventory, Volume
+
+#: No sane chain is longer; one that is, is a loop.
+LONGEST_CHAIN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The images below one image, nearest first.
+
+    Parameters
+    ----------
+    paths : tuple of str
+        Their paths, links resolved.
+    problem : str
+        Why the chain could not be followed to its end; empty where it could.
+    """
+
+    paths: tuple[str, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One guest's need for one file.
+
+    Parameters
+    ----------
+    guest : Guest
+        The guest.
+    part : str
+        What of the guest needs it: "disk vda", "kernel", "disk vda of snapshot s1".
+    direct : bool
+        Whether the guest names the file itself, rather than an image above it.
+    """
+
+    guest: Guest
+    part: str
+    direct: bool
+
+    def __str__(self) -> str:
+        how = "" if self.direct else ", as a backing store"
+        return f"guest {self.guest.name!r} ({self.part}, {self.guest.state}{how})"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Who uses what on one host.
+
+    Parameters
+    ----------
+    inventory : Inventory
+        What was read of the host.
+    """
+
+    inventory: Inventory
+    _chains: dict[str, Chain] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, inventory: Inventory) -> Usage:
+        """Give the usage of an inventory, worked out once for all who ask."""
+        if cls not in inventory.memo:
+            inventory.memo[cls] = cls(inventory)
+        found: Usage = inventory.memo[cls]
+        return found
+
+    @cached_property
+    def by_path(self) -> dict[str, Volume]:
+        """The volumes of running pools by path, links resolved."""
+        return {self.real(v.path): v for v in self.inventory.volumes() if v.path}
+
+    def real(self, path: str) -> str:
+        """Give the path with links resolved where that can be known."""
+        return self.inventory.reader.real(path)
+
+    def source(self, disk: Disk) -> str | None:
+        """Give the path of a disk's top image, links resolved; None where it has none or it is unknown."""
+        if disk.pool is not None and disk.volume is not None:
+            pool = self.inventory.pool(disk.pool)
+            known = self.inventory.volume(disk.pool, disk.volume) if pool and pool.active else None
+            return self.real(known.path) if known else None
+        return self.real(disk.path) if disk.path else None
+
+    def chain(self, path: str, format: str | None) -> Chain:
+        """Follow the backing chain below an image.
+
+        Parameters
+        ----------
+        path : str
+            The image, links resolved.
+        format : str or None
+            Its format, where the one who names it knows; a volume's own format comes first.
+        """
+        if path not in self._chains:
+            self._chains[path] = self._follow(path, format)
+        return self._chains[path]
+
+    def _follow(self, path: str, format: str | None) -> Chain:
+        found: list[str] = []
+        here, here_format = path, format
+        while True:
+            step = self._below(here, here_format)
+            if isinstance(step, str):
+                return Chain(tuple(found), step)
+            if step is None:
+                return Chain(tuple(found))
+            here, here_format = step
+            if here in found or here == path or len(found) >= LONGEST_CHAIN:
+                return Chain(tuple(found), f"the chain of {path} goes in a circle at {here}")
+            found.append(here)
+
+    def _below(self, path: str, format: str | None) -> tuple[str, str | None] | str | None:
+        """Give the next image below and its format, None at the end, or a str that says why not known."""
+        volume = self.by_path.get(path)
+        if volume is not None:
+            if volume.problem:
+                return f"volume {volume.name} of pool {volume.pool} could not be read: {volume.problem}"
+            backing, backing_format = volume.backing_path, volume.backing_format
+        else:
+            image = self.inventory.reader.image(path, format)
+            if image is None:
+                return f"{path} is in no running pool and its header could not be read"
+            if not image.exists:
+                return f"{path} does not exist" if self._missing_matters(path) else None
+            backing, backing_format = image.backing_path, image.backing_format
+        if backing is None:
+            return None
+        if not backing.startswith("/"):
+            return f"{path} has a backing store that is no path: {backing}"
+        return self.real(backing), backing_format
+
+    def _missing_matters(self, path: str) -> bool:
+        """Tell whether a missing file may hide a chain: where it would come back with its pool."""
+        return any(
+            not pool.active and pool.spec.target and path.startswith(self.real(pool.spec.target) + "/")
+            for pool in self.inventory.pools.values()
+        )
+
+    def _needs(self, guest: Guest) -> Iterator[tuple[str, str, bool]]:
+        """Give every file that a guest needs, as (path, part, direct)."""
+        for role, path in guest.files:
+            yield self.real(path), role, True
+        for disk in (*guest.disks, *guest.other_disks):
+            part = f"disk {disk.target}" + (f" of {disk.where}" if disk.where else "")
+            top = self.source(disk)
+            below = [self.real(path) for path in disk.below]
+            if top is not None:
+                yield top, part, True
+                below += self.chain(top, disk.format).paths
+            for path in dict.fromkeys(below):
+                yield path, part, False
+
+    @cached_property
+    def uses(self) -> dict[str, list[Use]]:
+        """Per path every use of it by any guest, running or not."""
+        found: defaultdict[str, list[Use]] = defaultdict(list)
+        for guest in self.inventory.guests():
+            for path, part, direct in self._needs(guest):
+                found[path].append(Use(guest, part, direct))
+        return dict(found)
+
+    @cached_property
+    def overlays(self) -> dict[str, list[Volume]]:
+        """Per path the volumes that lie directly on it."""
+        found: defaultdict[str, list[Volume]] = defaultdict(list)
+        for volume in self.inventory.volumes():
+            if volume.backing_path:
+                found[self.real(volume.backing_path)].append(volume)
+        return dict(found)
+
+    def blind_spots(self) -> Iterator[str]:
+        """Give each reason why a use may exist that `uses` does not have."""
+        for guest in self.inventory.guests():
+            if guest.problem:
+                yield f"guest {guest.name!r} could not be read: {guest.problem}"
+            for disk in (*guest.disks, *guest.other_disks):
+                yield from self._blind_spot(guest, disk)
+        for volume in self.inventory.volumes():
+            if volume.problem:
+                yield f"volume {volume.name!r} of pool {volume.pool!r} could not be read: {volume.problem}"
+
+    def _blind_spot(self, guest: Guest, disk: Disk) -> Iterator[str]:
+        where = f"disk {disk.target} of guest {guest.name!r}"
+        top = self.source(disk)
+        if top is not None:
+            chain = self.chain(top, disk.format)
+            if chain.problem:
+                yield f"{where}: {chain.problem}"
+        elif disk.pool is not None:
+            yield f"{where} is volume {disk.volume!r} of pool {disk.pool!r}, which could not be looked up"
+        elif disk.type == "network" and disk.format not in {None, "raw"}:
+            yield f"{where} is a {disk.format} image on the network, whose backing chain is not known"

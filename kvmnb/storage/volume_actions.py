@@ -1,0 +1,542 @@
+"""Everything that can be done to a volume, one frozen dataclass per libvirt call.
+
+What each method is for is said once, at `kvmnb.storage.action.Action`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import libvirt
+
+from kvmnb.storage import rules, streams
+from kvmnb.storage.action import Action, Expectation, given, met, optional
+from kvmnb.storage.model import Inventory, Pool, Problem, Volume
+from kvmnb.storage.streams import Progress
+from kvmnb.storage.xml import clone_xml, volume_xml
+from kvmnb.units import format_size, parse_size, virsh_size
+
+Preallocation = Literal["off", "metadata", "falloc"]
+
+#: Formats that QEMU can create and libvirt can ask for. Others (iso, dmg …) are only ever found.
+CREATABLE = ("raw", "qcow2", "qcow", "qed", "vdi", "vmdk", "vpc")
+
+#: Formats whose capacity QEMU rounds up to a disk geometry.
+_ROUNDED = {"vpc"}
+
+#: Types of pool whose volumes are files in a folder, so that they have a format.
+FILE_POOLS = {"dir", "fs", "netfs"}
+
+
+def _volume_fact(
+    what: str, pool: str, name: str, expected: str, read: Callable[[Volume], object]
+) -> Expectation:
+    def actual(seen: Inventory) -> str | None:
+        found = seen.volume(pool, name)
+        if found is None:
+            return "absent"
+        value = read(found)
+        return None if value is None else str(value)
+
+    return Expectation(f"{what} of volume {name!r}", expected, actual)
+
+
+def _capacity(pool: str, name: str, capacity: int, *, rounded: bool = False) -> Expectation:
+    want = format_size(capacity)
+    if rounded:
+        want = f"at least {want}"
+
+    def read(volume: Volume) -> str | None:
+        if volume.capacity is None:
+            return None
+        enough = volume.capacity >= capacity if rounded else volume.capacity == capacity
+        # Two sizes may look alike once they are rounded for reading, so a difference is shown in bytes.
+        return want if enough else f"{format_size(volume.capacity)} ({volume.capacity} bytes)"
+
+    return _volume_fact("capacity", pool, name, want, read)
+
+
+def _presence(pool: str, name: str, want: Literal["present", "absent"]) -> Expectation:
+    def actual(seen: Inventory) -> str:
+        return "present" if seen.volume(pool, name) else "absent"
+
+    return Expectation(f"volume {name!r} in pool {pool!r}", want, actual)
+
+
+@dataclass(frozen=True)
+class CreateVolume:
+    """Create a volume in a pool.
+
+    Parameters
+    ----------
+    pool : str
+        A running pool.
+    name : str
+        The new volume's name; for files with its ending, such as ``vm1.qcow2``.
+    capacity : int or str
+        The size that a guest sees, in bytes or as ``"10G"``; kept as bytes.
+    format : str
+        raw, qcow2, qcow, qed, vdi, vmdk or vpc. Pools of block devices take raw only.
+    preallocation : {"off", "metadata", "falloc"}
+        Take no space yet, lay out qcow2's tables, or reserve all space now.
+    backing_volume : str
+        Name of a volume of the same pool that it is to be an overlay of.
+    backing_format : str
+        That volume's format. Always said, never guessed: a raw image could claim to be anything.
+    """
+
+    pool: str
+    name: str
+    capacity: int
+    format: str = "qcow2"
+    preallocation: Preallocation = "off"
+    backing_volume: str = ""
+    backing_format: str = ""
+    patient: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "capacity", parse_size(self.capacity))
+
+    def describe(self) -> str:
+        extra = "" if self.preallocation == "off" else f", preallocated ({self.preallocation})"
+        if self.backing_volume:
+            extra += f", as an overlay of {self.backing_volume!r}"
+        size = format_size(self.capacity)
+        return f"Create the {size} {self.format} volume {self.name!r} in pool {self.pool!r}{extra}"
+
+    @property
+    def _allocation(self) -> int | None:
+        """What libvirt is told to allocate: for raw nothing or all, for qcow2 that picks the kind."""
+        if self.preallocation == "falloc":
+            return self.capacity
+        return 0 if self.format == "raw" or self.preallocation == "metadata" else None
+
+    def virsh(self) -> list[str]:
+        tables = self.preallocation != "off" and self.format == "qcow2"
+        return [
+            "virsh",
+            "vol-create-as",
+            *given("--pool", self.pool),
+            *given("--name", self.name),
+            virsh_size(self.capacity),
+            *optional(format=self.format),
+            *([] if self._allocation is None else ["--allocation", virsh_size(self._allocation)]),
+            *(["--prealloc-metadata"] if tables else []),
+            *optional(backing_vol=self.backing_volume, backing_vol_format=self.backing_format),
+        ]
+
+    def problems(self, seen: Inventory) -> Iterator[Problem]:
+        yield from rules.pool_not_running(self.pool, seen)
+        yield from rules.name_problems(self.name, "name", "volume")
+        yield from rules.capacity_problems(self.capacity)
+        pool = seen.pool(self.pool)
+        if pool is None or not pool.active:
+            return
+        yield from self._format_problems(pool, seen)
+        existing = seen.volume(self.pool, self.name)
+        if existing is not None and not self.already(seen):
+            yield Problem(
+                f"Pool {self.pool!r} has a volume {self.name!r} already: {existing.format}, "
+                f"{format_size(existing.capacity or 0)}",
+                "choose another name, or delete that volume first",
+                "name",
+            )
+        elif existing is None:
+            at_once = self.preallocation == "falloc" or pool.spec.type not in FILE_POOLS
+            yield from rules.space_problems(pool, self.capacity, at_once=at_once)
+
+    def _format_problems(self, pool: Pool, seen: Inventory) -> Iterator[Problem]:
+        if pool.spec.type not in FILE_POOLS:
+            if self.format != "raw":
+                yield Problem(
+                    f"A {pool.spec.type} pool has block devices, not {self.format} images",
+                    "use format 'raw'",
+                    "format",
+                )
+            return
+        known = seen.reader.formats(pool.spec.type) or CREATABLE
+        choices = [name for name in CREATABLE if name in known]
+        if self.format not in choices:
+            yield Problem(
+                f"The volume format {self.format!r} cannot be created here",
+                f"choose one of: {', '.join(choices)}",
+                "format",
+            )
+        elif self.preallocation not in self.preallocations():
+            yield Problem(
+                f"{self.format} volumes have no preallocation {self.preallocation!r}",
+                f"choose one of: {', '.join(self.preallocations())}",
+                "preallocation",
+            )
+        if self.backing_volume:
+            yield from self._backing_problems(seen)
+
+    def preallocations(self) -> tuple[Preallocation, ...]:
+        """Give the kinds of preallocation that libvirt offers for the format."""
+        if self.format == "raw":
+            return ("off", "falloc")
+        return ("off", "metadata", "falloc") if self.format == "qcow2" else ("off",)
+
+    def _backing_problems(self, seen: Inventory) -> Iterator[Problem]:
+        backing = seen.volume(self.pool, self.backing_volume)
+        if backing is None:
+            yield from rules.volume_missing(self.pool, self.backing_volume, seen, "backing_volume")
+            return
+        if self.backing_format != backing.format:
+            yield Problem(
+                f"The format of {self.backing_volume!r} is {backing.format}, not {self.backing_format or 'said'}",
+                f"give backing_format={backing.format!r}",
+                "backing_format",
+            )
+        if self.format not in {"qcow2", "qed", "qcow", "vmdk"}:
+            yield Problem(f"{self.format} volumes cannot be overlays", "use format 'qcow2'", "format")
+        if self.preallocation == "falloc":
+            yield Problem(
+                "An overlay cannot be preallocated whole: it would hide its backing store",
+                "leave preallocation off",
+                "preallocation",
+            )
+        if backing.capacity is not None and self.capacity < backing.capacity:
+            yield Problem(
+                f"The capacity {format_size(self.capacity)} is less than that of {self.backing_volume!r}, "
+                f"{format_size(backing.capacity)}, so that its end would be cut off",
+                f"use {virsh_size(backing.capacity)} or more",
+                "capacity",
+            )
+        users = rules.running_users(backing, seen, direct=True)
+        if users:
+            yield Problem(
+                f"Volume {self.backing_volume!r} is written by {', '.join(users)}, under the overlay",
+                "shut it off, or make an external snapshot of the guest instead",
+                "backing_volume",
+            )
+
+    def _backing_path(self, seen: Inventory) -> str | None:
+        backing = seen.volume(self.pool, self.backing_volume) if self.backing_volume else None
+        return backing.path if backing else None
+
+    def already(self, seen: Inventory) -> bool:
+        found = seen.volume(self.pool, self.name)
+        if found is None or found.backing_path != self._backing_path(seen):
+            return False
+        return met(self, seen)
+
+    def assume(self, seen: Inventory) -> Inventory:
+        pool = seen.pool(self.pool)
+        if pool is None or seen.volume(self.pool, self.name):
+            return seen
+        path = f"{pool.spec.target.rstrip('/')}/{self.name}"
+        volume = Volume(self.pool, self.name, path, format=self.format, capacity=self.capacity)
+        return seen.assume_volume(
+            self.pool, self.name, replace(volume, backing_path=self._backing_path(seen))
+        )
+
+    def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
+        pool = connection.storagePoolLookupByName(self.pool)
+        backing_path = pool.storageVolLookupByName(self.backing_volume).path() if self.backing_volume else ""
+        xml = volume_xml(
+            self.name,
+            self.capacity,
+            allocation=self._allocation,
+            format=self.format,
+            backing_path=backing_path,
+            backing_format=self.backing_format,
+        )
+        tables = self.preallocation != "off" and self.format == "qcow2"
+        pool.createXML(xml, libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA if tables else 0)
+
+    def expected(self) -> tuple[Expectation, ...]:
+        rounded = self.format in _ROUNDED
+        return (
+            _volume_fact("format", self.pool, self.name, self.format, lambda volume: volume.format),
+            _capacity(self.pool, self.name, self.capacity, rounded=rounded),
+        )
+
+    def inverse(self, before: Inventory) -> tuple[Action, ...]:
+        if before.volume(self.pool, self.name):
+            return ()
+        return (DeleteVolume(self.pool, self.name, confirm=self.name),)
+
+
+@dataclass(frozen=True)
+class CloneVolume:
+    """Copy a volume to a new one in the same pool.
+
+    Parameters
+    ----------
+    pool : str
+        A running pool.
+    name : str
+        The volume to copy.
+    new_name : str
+        The copy's name.
+    """
+
+    pool: str
+    name: str
+    new_name: str
+    patient: ClassVar[bool] = False
+
+    def describe(self) -> str:
+        return f"Copy volume {self.name!r} of pool {self.pool!r} to {self.new_name!r}"
+
+    def virsh(self) -> list[str]:
+        names = [*given("--vol", self.name), *given("--newname", self.new_name)]
+        return ["virsh", "vol-clone", *names, "--pool", self.pool]
+
+    def problems(self, seen: Inventory) -> Iterator[Problem]:
+        yield from rules.volume_missing(self.pool, self.name, seen)
+        yield from rules.name_problems(self.new_name, "new_name", "volume")
+        pool, volume = seen.pool(self.pool), seen.volume(self.pool, self.name)
+        if pool is None or volume is None:
+            return
+        if seen.volume(self.pool, self.new_name):
+            yield Problem(
+                f"Pool {self.pool!r} has a volume {self.new_name!r} already",
+                "choose another name",
+                "new_name",
+            )
+        yield from rules.held_open(volume, seen, "copy it: the copy would be torn")
+        yield from rules.space_problems(pool, volume.allocation or 0, at_once=True)
+
+    def already(self, seen: Inventory) -> bool:  # nobody can tell a copy from another volume
+        return False
+
+    def assume(self, seen: Inventory) -> Inventory:
+        volume = seen.volume(self.pool, self.name)
+        if volume is None:
+            return seen
+        path = str(Path(volume.path).with_name(self.new_name)) if volume.path else ""
+        return seen.assume_volume(self.pool, self.new_name, replace(volume, name=self.new_name, path=path))
+
+    def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
+        pool = connection.storagePoolLookupByName(self.pool)
+        original = pool.storageVolLookupByName(self.name)
+        pool.createXMLFrom(clone_xml(original.XMLDesc(0), self.new_name), original, 0)
+
+    def expected(self) -> tuple[Expectation, ...]:
+        def original(read: Callable[[Volume], object]) -> Callable[[Inventory], str | None]:
+            def value(seen: Inventory) -> str | None:
+                found = seen.volume(self.pool, self.name)
+                return str(read(found)) if found else None
+
+            return value
+
+        def fact(what: str, read: Callable[[Volume], object]) -> Expectation:
+            copy = _volume_fact(what, self.pool, self.new_name, "", read)
+            return replace(copy, expected=original(read))
+
+        return (
+            fact("format", lambda volume: volume.format),
+            fact(
+                "capacity", lambda volume: None if volume.capacity is None else format_size(volume.capacity)
+            ),
+        )
+
+    def inverse(self, before: Inventory) -> tuple[Action, ...]:
+        return (DeleteVolume(self.pool, self.new_name, confirm=self.new_name),)
+
+
+@dataclass(frozen=True)
+class ResizeVolume:
+    """Change a volume's capacity.
+
+    Parameters
+    ----------
+    pool : str
+        A running pool.
+    name : str
+        A volume that no running guest has open.
+    capacity : int or str
+        The new capacity, in bytes or as ``"20G"``; kept as bytes.
+    shrink : bool
+        The word that a smaller capacity is meant: what lies beyond its end is lost.
+    """
+
+    pool: str
+    name: str
+    capacity: int
+    shrink: bool = False
+    patient: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "capacity", parse_size(self.capacity))
+
+    def describe(self) -> str:
+        how = "Cut" if self.shrink else "Grow"
+        return f"{how} volume {self.name!r} of pool {self.pool!r} to {format_size(self.capacity)}"
+
+    def virsh(self) -> list[str]:
+        return [
+            "virsh",
+            "vol-resize",
+            *given("--vol", self.name),
+            virsh_size(self.capacity),
+            "--pool",
+            self.pool,
+            *(["--shrink"] if self.shrink else []),
+        ]
+
+    def problems(self, seen: Inventory) -> Iterator[Problem]:
+        yield from rules.volume_missing(self.pool, self.name, seen)
+        yield from rules.capacity_problems(self.capacity)
+        pool, volume = seen.pool(self.pool), seen.volume(self.pool, self.name)
+        if pool is None or volume is None:
+            return
+        now = volume.capacity or 0
+        if self.capacity < now:
+            yield from self._shrink_problems(volume, seen, now)
+        yield from rules.held_open(volume, seen, "resize it; virsh blockresize grows a running guest's disk")
+        yield from rules.space_problems(pool, self.capacity - now, at_once=pool.spec.type not in FILE_POOLS)
+
+    def _shrink_problems(self, volume: Volume, seen: Inventory, now: int) -> Iterator[Problem]:
+        if not self.shrink:
+            yield Problem(
+                f"Volume {self.name!r} has {format_size(now)}, so that {format_size(self.capacity)} would cut off "
+                "its end",
+                "shrink the file systems inside first, then say shrink=True",
+                "shrink",
+            )
+        if volume.format not in {"raw", "qcow2", None}:
+            yield Problem(
+                f"{volume.format} volumes cannot be shrunk", "convert it to qcow2 first", "capacity"
+            )
+        yield from rules.overlays_on(volume, seen, "shrink")
+
+    def already(self, seen: Inventory) -> bool:
+        return met(self, seen)
+
+    def assume(self, seen: Inventory) -> Inventory:
+        volume = seen.volume(self.pool, self.name)
+        changed = replace(volume, capacity=self.capacity) if volume else None
+        return seen.assume_volume(self.pool, self.name, changed) if changed else seen
+
+    def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
+        flags = libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK if self.shrink else 0
+        streams.volume(connection, self.pool, self.name).resize(self.capacity, flags)
+
+    def expected(self) -> tuple[Expectation, ...]:
+        return (_capacity(self.pool, self.name, self.capacity),)
+
+    def inverse(self, before: Inventory) -> tuple[Action, ...]:
+        return ()  # data may lie beyond the old end by now
+
+
+@dataclass(frozen=True)
+class WipeVolume:
+    """Overwrite a volume with zeros, so that nothing of it can be read again.
+
+    An image's own header goes too: after a refresh libvirt shows it as raw.
+
+    Parameters
+    ----------
+    pool : str
+        A running pool.
+    name : str
+        A volume that no guest has open and no overlay lies on.
+    confirm : str
+        The volume's name again, as the word that you mean it.
+    """
+
+    pool: str
+    name: str
+    confirm: str = ""
+    patient: ClassVar[bool] = False
+
+    def describe(self) -> str:
+        return f"Overwrite volume {self.name!r} of pool {self.pool!r} with zeros: all that is on it is lost"
+
+    def virsh(self) -> list[str]:
+        return ["virsh", "vol-wipe", *given("--vol", self.name), "--pool", self.pool]
+
+    def problems(self, seen: Inventory) -> Iterator[Problem]:
+        yield from rules.volume_missing(self.pool, self.name, seen)
+        yield from rules.said(self.confirm, self.name, "wiping a volume")
+        volume = seen.volume(self.pool, self.name)
+        if volume is None:
+            return
+        yield from rules.in_use(volume, seen, "wipe")
+        if volume.format not in {"raw", None}:
+            yield Problem(
+                f"Volume {self.name!r} is a {volume.format} image, whose header is wiped too",
+                "it will be raw afterwards; create a new volume to have an empty image",
+                "name",
+                "warn",
+            )
+
+    def already(self, seen: Inventory) -> bool:  # only reading all of it would tell
+        return False
+
+    def assume(self, seen: Inventory) -> Inventory:
+        return seen
+
+    def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
+        streams.volume(connection, self.pool, self.name).wipe(0)
+
+    def expected(self) -> tuple[Expectation, ...]:
+        def start(seen: Inventory) -> str | None:
+            volume = seen.volume(self.pool, self.name)
+            length = min(volume.physical or 0, 1 << 20) if volume else 0
+            found = seen.reader.content(self.pool, self.name, length) if length else None
+            return None if found is None else "zeros" if found == streams.zeros_digest(length) else "data"
+
+        return (Expectation(f"first MiB of volume {self.name!r}", "zeros", start),)
+
+    def inverse(self, before: Inventory) -> tuple[Action, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class DeleteVolume:
+    """Delete a volume with all that is on it.
+
+    Refused while any guest needs it, running or not, directly or as a backing store, and where that can't be
+    known.
+
+    Parameters
+    ----------
+    pool : str
+        A running pool.
+    name : str
+        The volume.
+    confirm : str
+        The volume's name again, as the word that you mean it.
+    """
+
+    pool: str
+    name: str
+    confirm: str = ""
+    patient: ClassVar[bool] = False
+
+    def describe(self) -> str:
+        return f"Delete volume {self.name!r} of pool {self.pool!r}: all that is on it is lost"
+
+    def virsh(self) -> list[str]:
+        return ["virsh", "vol-delete", *given("--vol", self.name), "--pool", self.pool]
+
+    def problems(self, seen: Inventory) -> Iterator[Problem]:
+        yield from rules.pool_not_running(self.pool, seen)
+        volume = seen.volume(self.pool, self.name)
+        if volume is None:
+            return
+        yield from rules.said(self.confirm, self.name, "deleting a volume")
+        yield from rules.in_use(volume, seen, "delete")
+
+    def already(self, seen: Inventory) -> bool:
+        pool = seen.pool(self.pool)
+        return pool is not None and pool.active and met(self, seen)
+
+    def assume(self, seen: Inventory) -> Inventory:
+        return seen.assume_volume(self.pool, self.name, None)
+
+    def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
+        streams.volume(connection, self.pool, self.name).delete(libvirt.VIR_STORAGE_VOL_DELETE_NORMAL)
+
+    def expected(self) -> tuple[Expectation, ...]:
+        return (_presence(self.pool, self.name, "absent"),)
+
+    def inverse(self, before: Inventory) -> tuple[Action, ...]:
+        return ()

@@ -1,0 +1,292 @@
+"""libvirt's XML to values and back, as tables of paths.
+
+A path is written like ``source/host/@name``: elements, and at the end perhaps an attribute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from decimal import Decimal
+from xml.etree import ElementTree as ET
+
+from kvmnb.storage.model import Disk, PoolSpec, Volume
+
+#: Per field of `PoolSpec` its place in the pool's XML, in the order in which libvirt writes them.
+POOL_PATHS: dict[str, str] = {
+    "type": "@type",
+    "name": "name",
+    "source_host": "source/host/@name",
+    "source_path": "source/dir/@path",
+    "source_dev": "source/device/@path",
+    "source_initiator": "source/initiator/iqn/@name",
+    "auth_type": "source/auth/@type",
+    "auth_username": "source/auth/@username",
+    "secret_usage": "source/auth/secret/@usage",
+    "source_name": "source/name",
+    "source_format": "source/format/@type",
+    "target": "target/path",
+}
+
+#: What libvirt adds to a pool's XML by itself, so that its presence says nothing.
+_POOL_OWN = {
+    "uuid",
+    "capacity",
+    "allocation",
+    "available",
+    "target/permissions/mode",
+    "target/permissions/owner",
+    "target/permissions/group",
+}
+
+#: Formats that libvirt writes for a pool where none was given.
+_DEFAULT_FORMATS = {"fs": "auto", "netfs": "auto", "logical": "lvm2", "disk": "unknown"}
+
+
+def find(root: ET.Element, path: str) -> str | None:
+    """Give the text or attribute at a path, or None where there is none."""
+    where, mark, attribute = path.rpartition("@")
+    if mark:
+        element = root.find(where.rstrip("/")) if where else root
+        return None if element is None else element.get(attribute)
+    return root.findtext(path)
+
+
+def put(root: ET.Element, path: str, value: str) -> None:
+    """Write a value at a path, making the elements on the way."""
+    *steps, last = path.split("/")
+    element = root
+    for step in steps if last.startswith("@") else [*steps, last]:
+        child = element.find(step)
+        element = ET.SubElement(element, step) if child is None else child
+    if last.startswith("@"):
+        element.set(last[1:], value)
+    else:
+        element.text = value
+
+
+def pool_xml(spec: PoolSpec) -> str:
+    """Write the XML that defines a pool.
+
+    Parameters
+    ----------
+    spec : PoolSpec
+        The pool; empty fields are left out.
+
+    Returns
+    -------
+    str
+        The ``<pool>`` element, indented.
+    """
+    root = ET.Element("pool")
+    for name, path in POOL_PATHS.items():
+        value = getattr(spec, name)
+        if value:
+            put(root, path, value)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode")
+
+
+def read_pool(xml: str) -> tuple[PoolSpec, bool, str]:
+    """Read a pool's XML.
+
+    Parameters
+    ----------
+    xml : str
+        What libvirt gives as the pool's XML.
+
+    Returns
+    -------
+    spec : PoolSpec
+        What it is defined by.
+    faithful : bool
+        Whether the spec says all that the XML says, so that the pool can be defined anew from it.
+    uuid : str
+        The pool's UUID.
+    """
+    root = ET.fromstring(xml)
+    values = {f.name: find(root, POOL_PATHS[f.name]) or "" for f in fields(PoolSpec)}
+    if values["source_format"] == _DEFAULT_FORMATS.get(values["type"]):
+        values["source_format"] = ""
+    spec = PoolSpec(**values)
+    told = {*POOL_PATHS.values()} | _POOL_OWN
+    seen = list(_leaves(root))
+    faithful = len(seen) == len(set(seen)) and not {p for p in seen if p not in told and p[-4:] != "unit"}
+    return spec, faithful, find(root, "uuid") or ""
+
+
+def _leaves(element: ET.Element, prefix: str = "") -> Iterator[str]:
+    """Give the path of every attribute and every text below an element."""
+    for attribute in element.attrib:
+        yield f"{prefix}@{attribute}"
+    for child in element:
+        path = f"{prefix}{child.tag}"
+        if child.text and child.text.strip():
+            yield path
+        yield from _leaves(child, f"{path}/")
+
+
+def volume_xml(
+    name: str,
+    capacity: int,
+    *,
+    allocation: int | None,
+    format: str,
+    backing_path: str = "",
+    backing_format: str = "",
+) -> str:
+    """Write the XML that creates a volume.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    capacity : int
+        The size that a guest sees, in bytes.
+    allocation : int or None
+        How much to allocate at once, in bytes. None leaves it to libvirt, which allocates raw volumes whole.
+    format : str
+        raw, qcow2 …; empty for pools whose volumes have none.
+    backing_path, backing_format : str
+        The file that it is to be an overlay of.
+
+    Returns
+    -------
+    str
+        The ``<volume>`` element.
+    """
+    root = ET.Element("volume")
+    put(root, "name", name)
+    put(root, "capacity", str(capacity))
+    if allocation is not None:
+        put(root, "allocation", str(allocation))
+    if format:
+        put(root, "target/format/@type", format)
+    if backing_path:
+        put(root, "backingStore/path", backing_path)
+        if backing_format:
+            put(root, "backingStore/format/@type", backing_format)
+    return ET.tostring(root, encoding="unicode")
+
+
+def clone_xml(xml: str, name: str) -> str:
+    """Give a volume's XML under a new name, as ``virsh vol-clone`` does."""
+    root = ET.fromstring(xml)
+    put(root, "name", name)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _nanoseconds(text: str | None) -> int | None:
+    """Read libvirt's ``seconds.nanoseconds`` exactly; libvirt writes 0 for a time that it does not know."""
+    time = int(Decimal(text) * 1_000_000_000) if text else 0
+    return time or None
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
+def read_volume(pool: str, xml: str) -> Volume:
+    """Read a volume's XML.
+
+    Parameters
+    ----------
+    pool : str
+        The pool that it is in, which the XML does not say.
+    xml : str
+        What libvirt gives as the volume's XML.
+
+    Returns
+    -------
+    Volume
+        With sizes in bytes and times in nanoseconds since 1970.
+    """
+    root = ET.fromstring(xml)
+    target = root.find("target")
+    if target is None:
+        target = ET.Element("target")
+    backing = root.find("backingStore")
+    backing_path = None if backing is None else backing.findtext("path") or None
+    mode = target.findtext("permissions/mode")
+    return Volume(
+        pool=pool,
+        name=root.findtext("name") or "",
+        path=target.findtext("path") or "",
+        type=root.get("type", "file"),
+        format=find(target, "format/@type"),
+        capacity=_integer(root.findtext("capacity")),
+        allocation=_integer(root.findtext("allocation")),
+        physical=_integer(root.findtext("physical")),
+        backing_path=backing_path,
+        backing_format=None if backing is None or not backing_path else find(backing, "format/@type"),
+        mode=mode,
+        owner=_integer(target.findtext("permissions/owner")),
+        group=_integer(target.findtext("permissions/group")),
+        modified=_nanoseconds(target.findtext("timestamps/mtime")),
+        accessed=_nanoseconds(target.findtext("timestamps/atime")),
+        changed=_nanoseconds(target.findtext("timestamps/ctime")),
+    )
+
+
+#: Per type of disk the attribute of its ``<source>`` that names a path on the host.
+_SOURCE_PATH = {"file": "file", "block": "dev", "dir": "dir"}
+
+#: Files of a guest that are no disks: their role and place in its XML.
+_GUEST_FILES = {
+    "kernel": "os/kernel",
+    "initrd": "os/initrd",
+    "dtb": "os/dtb",
+    "loader": "os/loader",
+    "nvram": "os/nvram",
+}
+
+
+def _source_path(element: ET.Element) -> str | None:
+    """Give the path that the ``<source>`` of a disk, backing store or mirror names, or None."""
+    source = element.find("source")
+    attribute = _SOURCE_PATH.get(element.get("type", "file"))
+    return None if source is None or attribute is None else source.get(attribute)
+
+
+def read_disks(root: ET.Element, where: str = "") -> tuple[Disk, ...]:
+    """Read the disks of a guest's XML.
+
+    Parameters
+    ----------
+    root : xml.etree.ElementTree.Element
+        The ``<domain>`` element.
+    where : str
+        Which of the guest's definitions it is, kept with each disk.
+
+    Returns
+    -------
+    tuple of Disk
+        In the order of the XML.
+    """
+    disks = []
+    for element in root.iterfind("devices/disk"):
+        source = element.find("source")
+        below = [_source_path(e) for tag in ("backingStore", "mirror") for e in element.iter(tag)]
+        is_volume = element.get("type") == "volume" and source is not None
+        disks.append(
+            Disk(
+                target=find(element, "target/@dev") or "",
+                device=element.get("device", "disk"),
+                bus=find(element, "target/@bus"),
+                type=element.get("type", "file"),
+                format=find(element, "driver/@type"),
+                readonly=element.find("readonly") is not None or element.get("device") == "cdrom",
+                path=_source_path(element),
+                pool=source.get("pool") if is_volume and source is not None else None,
+                volume=source.get("volume") if is_volume and source is not None else None,
+                below=tuple(path for path in below if path),
+                where=where,
+            )
+        )
+    return tuple(disks)
+
+
+def read_guest_files(root: ET.Element) -> tuple[tuple[str, str], ...]:
+    """Read the files of a guest's XML that are no disks, as (role, path)."""
+    found = ((role, root.findtext(path)) for role, path in _GUEST_FILES.items())
+    return tuple((role, path) for role, path in found if path)

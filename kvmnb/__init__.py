@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from kvmnb.errors import KvmnbError
 from kvmnb.host import Host, connect
+from kvmnb.notebook.progress import progress_bar
 from kvmnb.notebook.tables import show
-from kvmnb.planning import create_pool, create_volume, remove_pool
+from kvmnb.planning import create_pool, create_volume, propose_target, remove_pool
 from kvmnb.storage.model import PoolSpec, Problem
 from kvmnb.storage.plan import Plan
 from kvmnb.storage.pool_actions import (
@@ -56,6 +57,8 @@ __all__ = [
     "create_volume",
     "format_size",
     "parse_size",
+    "progress_bar",
+    "propose_target",
     "remove_pool",
     "show",
 ]

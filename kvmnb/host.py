@@ -153,7 +153,7 @@ class Host:
             What to do. Steps that are already so are left alone.
         progress : callable, optional
             Makes the reporter of an action's progress from the action's words, such as
-            `kvmnb.notebook.progress.bar`.
+            `kvmnb.progress_bar`.
 
         Returns
         -------

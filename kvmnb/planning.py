@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kvmnb.errors import BadValue
 from kvmnb.host import Host
 from kvmnb.storage import recipes
 from kvmnb.storage.model import PoolSpec
@@ -122,3 +127,36 @@ def create_volume(
         )
     )
     return check(actions[0].describe(), actions, seen)
+
+
+def propose_target(host: Host, name: str) -> str:
+    """Propose the folder for a new directory pool: beside that of libvirt's own default pool.
+
+    Parameters
+    ----------
+    host : Host
+        Where.
+    name : str
+        The pool's name, which becomes the folder's.
+
+    Returns
+    -------
+    str
+        ``$KVMNB_POOL_ROOT/NAME`` where that is set; for a system daemon ``/var/lib/libvirt/NAME``; for a
+        user's own daemon ``libvirt/NAME`` in the user's data folder.
+
+    Raises
+    ------
+    BadValue
+        It is a user's own daemon on another machine, whose home folder can't be known from here.
+    """
+    root = os.environ.get("KVMNB_POOL_ROOT")
+    parts = urlsplit(host.uri)
+    if root:
+        return str(Path(root) / name)
+    if not parts.path.endswith("/session"):
+        return f"/var/lib/libvirt/{name}"
+    if parts.netloc:
+        raise BadValue(f"The home folder at {host.uri} is not known here", "name the target yourself")
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return str(Path(data) / "libvirt" / name)

@@ -59,7 +59,7 @@ class Column:
             times = [unknown if value is None else value for value in values]
             index = pd.DatetimeIndex(np.array(times, "datetime64[ns]"), tz="UTC")
             return cast("pd.Series[Any]", pd.Series(index))
-        return pd.Series(values, dtype=cast("Any", _PANDAS[self.dtype]))
+        return cast("pd.Series[Any]", pd.Series(values, dtype=cast("Any", _PANDAS[self.dtype])))
 
     def describe(self) -> str:
         """Its line in a docstring's list of columns."""
@@ -79,11 +79,14 @@ class Frame:
         What one row stands for.
     columns : tuple of Column
         In the order in which they are shown.
+    brief : tuple of str
+        The columns that a person is shown unless others are asked for; empty for all.
     """
 
     name: str
     row: str
     columns: tuple[Column, ...]
+    brief: tuple[str, ...] = ()
 
     def build(self, rows: Iterable[Mapping[str, Any]], **attrs: object) -> pd.DataFrame:
         """Make the frame of its rows.
@@ -182,6 +185,7 @@ POOLS = Frame(
         _text("uuid", "the pool's UUID"),
         *_STATUS,
     ),
+    brief=("name", "type", "state", "autostart", "volumes", "capacity", "allocation", "available", "target"),
 )
 
 VOLUMES = Frame(
@@ -210,6 +214,7 @@ VOLUMES = Frame(
         Column("changed", "time", "when its inode last changed"),
         *_STATUS,
     ),
+    brief=("pool", "name", "format", "capacity", "allocation", "physical", "backing_path", "used_by"),
 )
 
 GUESTS = Frame(
@@ -229,6 +234,7 @@ GUESTS = Frame(
         _text("uuid", "the guest's UUID"),
         *_STATUS,
     ),
+    brief=("name", "state", "autostart", "vcpus", "memory", "disks", "snapshots"),
 )
 
 DISKS = Frame(
@@ -253,6 +259,7 @@ DISKS = Frame(
         _bytes("physical", "end of its top image"),
         *_STATUS,
     ),
+    brief=("guest", "guest_state", "target", "format", "pool", "volume", "capacity", "allocation", "chain"),
 )
 
 PLAN = Frame(
@@ -281,6 +288,7 @@ APPLIED = Frame(
         _text("actual", "what it was, read anew"),
         _flag("verified", "whether they agree; NA where it could not be read"),
     ),
+    brief=("step", "outcome", "check", "expected", "actual", "verified"),
 )
 
 AUDIT = Frame(
@@ -298,6 +306,7 @@ AUDIT = Frame(
         _text("error", "what went wrong; NA where nothing did"),
         _text("id", "joins the intent with its outcome"),
     ),
+    brief=("time", "user", "event", "what", "virsh", "error"),
 )
 
 CHECKS = Frame(

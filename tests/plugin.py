@@ -162,6 +162,7 @@ def _notebook_environment(patch: pytest.MonkeyPatch, daemon: Daemon) -> None:
         patch.delenv(name, raising=False)
     patch.setenv("XDG_RUNTIME_DIR", str(daemon.home))
     patch.setenv("LIBVIRT_DEFAULT_URI", daemon.uri)
+    patch.setenv("KVMNB_POOL_ROOT", str(daemon.folder))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ def bar(fraction: float) -> str:
 
 def _text(value: Any) -> str:  # noqa: ANN401 - a frame's cell may be anything
     if isinstance(value, tuple):
-        return ", ".join(map(printable, value))
+        return ", ".join(map(printable, value)) or "none"
     if pd.isna(value):
         return UNKNOWN
     if isinstance(value, bool | np.bool_):
@@ -114,7 +114,7 @@ class Table:
 
 def show(
     frame: pd.DataFrame,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | Literal["all"] | None = None,
     *,
     bars: bool = True,
     note: bool = False,
@@ -126,9 +126,10 @@ def show(
     frame : pandas.DataFrame
         One of the kit's frames.
     columns : sequence of str, optional
-        Which columns, in this order; without it those that are not wholly unknown or empty.
+        Which columns, in this order; ``"all"`` for all of them. Without it those that matter most, and
+        ``status`` and ``problem`` where something could not be read.
     bars : bool
-        Whether to add a column ``use`` where the frame has capacity and allocation.
+        Whether to add a column ``use`` where both capacity and allocation are shown.
     note : bool
         Whether to say below where and when the figures were read.
 
@@ -150,11 +151,10 @@ def show(
         {name: [_cell(units.get(name, ""))(value) for value in frame[name]] for name in frame.columns},
         dtype="object",
     )
-    can_bar = bars and {"capacity", "allocation"} <= set(frame.columns)
-    if can_bar:
+    columns = _choose(frame, columns, declared)
+    if bars and {"capacity", "allocation"} <= set(columns):
         texts["use"] = [_use(c, a) for c, a in zip(frame["capacity"], frame["allocation"], strict=True)]
-    if columns is None:
-        columns = [c for c in texts.columns if not set(texts[c]) <= {UNKNOWN, ""}] or list(texts.columns)
+        columns += ["use"] if "use" not in columns else []
     missing = [column for column in columns if column not in texts.columns]
     if missing:
         raise BadValue(f"The frame has no column {missing[0]!r}", f"choose from {', '.join(texts.columns)}")
@@ -162,7 +162,20 @@ def show(
     said = (
         f"{frame.attrs.get('host', '')}, read at {_text(pd.Timestamp(read_at))}" if note and read_at else ""
     )
-    return Table(texts[list(columns)], numbers, said)
+    return Table(texts[columns], numbers, said)
+
+
+def _choose(
+    frame: pd.DataFrame, columns: Sequence[str] | Literal["all"] | None, declared: schema.Frame | None
+) -> list[str]:
+    """Give the columns to show."""
+    if columns == "all" or (columns is None and not (declared and declared.brief)):
+        return list(frame.columns)
+    if columns is not None:
+        return list(columns)
+    chosen = [column for column in (declared.brief if declared else ()) if column in frame.columns]
+    whole = "status" not in frame.columns or not (frame["status"] != "ok").any()
+    return chosen if whole else [*chosen, "status", "problem"]
 
 
 def _cell(unit: str) -> Callable[[Any], str]:

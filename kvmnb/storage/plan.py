@@ -9,7 +9,7 @@ from typing import overload
 
 import pandas as pd
 
-from kvmnb.schema import PLAN
+from kvmnb.schema import CHECKS, PLAN
 from kvmnb.storage.action import Action, shell_line
 from kvmnb.storage.model import Inventory, Problem, refusals
 
@@ -88,6 +88,19 @@ class Plan(Sequence[Step]):
             for number, step in enumerate(self.steps, 1)
         )
 
+    @property
+    def checks(self) -> pd.DataFrame:
+        """What must be true first, as the `kvmnb.schema.CHECKS` frame: one row per step."""
+        return CHECKS.build(
+            {
+                "check": step.action.describe(),
+                "ok": not step.refused,
+                "found": _found(step),
+                "remedy": "; ".join(problem.remedy for problem in step.refused) or None,
+            }
+            for step in self.steps
+        )
+
     @overload
     def __getitem__(self, index: int) -> Step: ...
     @overload
@@ -129,6 +142,14 @@ class Plan(Sequence[Step]):
         head = "<tr><th>step</th><th>what it does</th><th>as virsh</th><th>now</th></tr>"
         title = f"<b>{escape(self.title)}</b>: {escape(self._verdict())}"
         return f"<p>{title}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def _found(step: Step) -> str:
+    if step.refused:
+        return "; ".join(problem.reason for problem in step.refused)
+    if step.already:
+        return "is so already"
+    return "; ".join(["can be done", *(problem.reason for problem in step.warnings)])
 
 
 def check(title: str, actions: Sequence[Action], seen: Inventory, *, undo_on_failure: bool = True) -> Plan:

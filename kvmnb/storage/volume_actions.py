@@ -187,7 +187,7 @@ class CreateVolume:
             return
         if self.backing_format != backing.format:
             yield Problem(
-                f"The format of {self.backing_volume!r} is {backing.format}, not {self.backing_format or 'said'}",
+                f"Volume {self.backing_volume!r} is {backing.format}, not {self.backing_format or 'unsaid'}",
                 f"give backing_format={backing.format!r}",
                 "backing_format",
             )
@@ -395,8 +395,8 @@ class ResizeVolume:
     def _shrink_problems(self, volume: Volume, seen: Inventory, now: int) -> Iterator[Problem]:
         if not self.shrink:
             yield Problem(
-                f"Volume {self.name!r} has {format_size(now)}, so that {format_size(self.capacity)} would cut off "
-                "its end",
+                f"Volume {self.name!r} has {format_size(now)}: {format_size(self.capacity)} would cut off its "
+                "end",
                 "shrink the file systems inside first, then say shrink=True",
                 "shrink",
             )

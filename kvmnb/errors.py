@@ -27,6 +27,10 @@ class KvmnbError(Exception):
     def __str__(self) -> str:
         return f"{self.what}. {self.remedy[:1].upper()}{self.remedy[1:]}."
 
+    def _render_traceback_(self) -> list[str]:
+        """Have IPython show the sentence alone: it says all that its reader needs; ``%tb`` shows the rest."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class BadValue(KvmnbError, ValueError):
     """A value that the kit cannot take: a size without sense, an unknown column, a wrong word."""

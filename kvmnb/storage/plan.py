@@ -126,7 +126,15 @@ class Plan(Sequence[Step]):
         left = sum(not step.already for step in self.steps)
         return f"{left} of {len(self)} steps to do" if left else "all of it is already so: nothing to do"
 
+    @property
+    def _single(self) -> bool:
+        """Whether the plan is one action under its own words, which then need not be said twice."""
+        return len(self) == 1 and self.title == self.steps[0].action.describe()
+
     def __repr__(self) -> str:
+        if self._single:
+            _, words, virsh, notes = next(self._lines())
+            return "\n".join([f"Plan: {words}", f"  {virsh}", *(f"  {note}" for note in notes or ["to do"])])
         lines = [f"Plan: {self.title} ({self._verdict()})"]
         for number, words, virsh, notes in self._lines():
             lines += [f"{number:>3}. {words}", f"       {virsh}", *(f"       {note}" for note in notes)]
@@ -140,8 +148,8 @@ class Plan(Sequence[Step]):
             for number, words, virsh, notes in self._lines()
         )
         head = "<tr><th>step</th><th>what it does</th><th>as virsh</th><th>now</th></tr>"
-        title = f"<b>{escape(self.title)}</b>: {escape(self._verdict())}"
-        return f"<p>{title}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        title = "" if self._single else f"<p><b>{escape(self.title)}</b>: {escape(self._verdict())}</p>"
+        return f"{title}<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 
 def _found(step: Step) -> str:

@@ -169,7 +169,7 @@ class BuildPool:
 
     def describe(self) -> str:
         over = ", DESTROYING what is on its source" if self.overwrite else ""
-        return f"Build pool {self.pool!r}: make the folder or structure that is to hold its volumes{over}"
+        return f"Build pool {self.pool!r}: make its folder, or what its type needs instead{over}"
 
     def virsh(self) -> list[str]:
         return [

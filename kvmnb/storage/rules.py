@@ -226,7 +226,8 @@ def held_open(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
 def said(word: str, name: str, doing: str) -> Iterator[Problem]:
     """Say that something which can't be undone needs the name as its word of confirmation."""
     if word != name:
-        yield Problem(f"{doing} cannot be undone", f"say that you mean it with confirm={name!r}", "confirm")
+        told = f"{doing[:1].upper()}{doing[1:]} cannot be undone"
+        yield Problem(told, f"say that you mean it with confirm={name!r}", "confirm")
 
 
 def pool_users(pool: str, seen: Inventory) -> Iterator[Problem]:

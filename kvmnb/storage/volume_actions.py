@@ -395,8 +395,8 @@ class ResizeVolume:
     def _shrink_problems(self, volume: Volume, seen: Inventory, now: int) -> Iterator[Problem]:
         if not self.shrink:
             yield Problem(
-                f"Volume {self.name!r} has {format_size(now)}: {format_size(self.capacity)} would cut off its "
-                "end",
+                f"Volume {self.name!r} has {format_size(now)}: cut to {format_size(self.capacity)} it would "
+                "lose its end",
                 "shrink the file systems inside first, then say shrink=True",
                 "shrink",
             )

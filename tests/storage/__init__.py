@@ -1,0 +1,1 @@
+"""The tests of the heart of the kit: pools and volumes."""

@@ -19,7 +19,7 @@ import libvirt
 
 _PREFIX = "kvmnb-daemon-"
 _ROOT = os.geteuid() == 0
-_SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 _CACHE = Path(__file__).parent.parent / ".cache" / f"libvirt-{os.geteuid()}"
 _KEEPER = Path(__file__).with_name("daemon_keeper.py")
 
@@ -30,6 +30,7 @@ _SYSTEM_FOLDERS = {
     "lib": Path("/var/lib/libvirt"),
     "cache": Path("/var/cache/libvirt"),
     "log": Path("/var/log/libvirt"),
+    "lvm": Path("/etc/lvm"),
 }
 
 # Nobody but the owner can enter the folder, so the sockets need no further authentication; polkit may be
@@ -54,6 +55,14 @@ cgroup_controllers = []
 """
 
 
+# The daemon's LVM sees the tests' loop devices alone, keeps no notes about them, and makes device nodes by
+# itself, because a container may have no udev.
+_LVM_CONF = """devices { global_filter = [ "a|^/dev/loop|", "r|.*|" ] use_devicesfile = 0 }
+backup { backup = 0 archive = 0 }
+activation { udev_sync = 0 udev_rules = 0 }
+"""
+
+
 class DaemonError(Exception):
     """The tests' own daemon could not be started or cleared away."""
 
@@ -62,8 +71,9 @@ class VirshError(Exception):
     """A virsh command failed; the text is what it said."""
 
 
-def _program(name: str, package: str) -> str:
-    found = shutil.which(name, path=_SEARCH)
+def program(name: str, package: str) -> str:
+    """Find a program, also in the folders for root; say what to install where it is missing."""
+    found = shutil.which(name, path=SEARCH)
     if found is None:
         raise DaemonError(f"the tests need {name}: install the package {package}")
     return found
@@ -151,11 +161,12 @@ class Daemon:
         # Guests' monitor sockets lie deeper still; the kernel takes 107 bytes for the path of a socket.
         if len(str(self._base)) > 40:
             raise DaemonError(f"{self._base} is too long for the sockets in it: set TMPDIR to /tmp")
-        for name in ("run", "etc", "lib", "cache", "log", "config/libvirt", "work", "home"):
+        for name in (*_SYSTEM_FOLDERS, "config/libvirt", "work", "home"):
             (self._base / name).mkdir(parents=True)
         settings = self._base / ("etc" if _ROOT else "config/libvirt")
         (settings / "libvirtd.conf").write_text(_LIBVIRTD_CONF)
         (settings / "qemu.conf").write_text(_QEMU_CONF + _QEMU_CONF_ROOT * _ROOT)
+        (self._base / "lvm/lvm.conf").write_text(_LVM_CONF)
         # What QEMU can do, kept between runs: libvirt compares it with the program's and the kernel's
         # version and age before it believes it.
         if _CACHE.is_dir():
@@ -169,7 +180,7 @@ class Daemon:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("LIBVIRT_", "XDG_"))}
         places = {"RUNTIME_DIR": "run", "CONFIG_HOME": "config", "CACHE_HOME": "cache", "DATA_HOME": "lib"}
         return kept | {
-            "PATH": _SEARCH,
+            "PATH": SEARCH,
             "LC_ALL": "C",
             "HOME": str(self.home),
             # Without this, a daemon on a machine with systemd writes to the journal.
@@ -179,13 +190,13 @@ class Daemon:
 
     def _start_keeper(self) -> subprocess.Popen[str]:
         # setpriv: if the keeper itself is killed, the kernel ends the daemon.
-        command = [_program("setpriv", "util-linux"), "--pdeathsig", "KILL"]
-        command += [_program("libvirtd", "libvirt-daemon-system")]
+        command = [program("setpriv", "util-linux"), "--pdeathsig", "KILL"]
+        command += [program("libvirtd", "libvirt-daemon-system")]
         command += ["--pid-file", str(self._base / "libvirtd.pid")]
         enter: list[str] = []
         binds: list[str] = []
         if _ROOT:
-            enter = [_program("unshare", "util-linux"), "--mount", "--propagation", "slave"]
+            enter = [program("unshare", "util-linux"), "--mount", "--propagation", "slave"]
             for name, point in _SYSTEM_FOLDERS.items():
                 # The package brings these; /run is empty again after each start of a container.
                 point.mkdir(parents=True, exist_ok=True)
@@ -271,7 +282,7 @@ class Daemon:
     def virsh(self, *arguments: str) -> str:
         """Run virsh against this daemon; return what it printed, raise `VirshError` with what it said."""
         done = subprocess.run(
-            [_program("virsh", "libvirt-clients"), "-c", self.uri, *arguments],
+            [program("virsh", "libvirt-clients"), "-c", self.uri, *arguments],
             capture_output=True,
             text=True,
             timeout=120,

@@ -128,6 +128,9 @@ def _detach_loops(folder: Path) -> None:
             continue
         if Path(file).is_relative_to(folder):
             device = f"/dev/{backing.parent.parent.name}"
+            for partition in backing.parent.parent.glob("*/partition"):
+                number = partition.read_text().strip()
+                subprocess.run(["delpart", device, number], check=True, stdin=subprocess.DEVNULL)
             subprocess.run(["losetup", "--detach", device], check=True, stdin=subprocess.DEVNULL)
 
 

@@ -99,10 +99,18 @@ def _quote(word: str) -> str:
     if word.isprintable():
         return "'" + word.replace("'", "'\"'\"'") + "'"
     escaped = "".join(
-        f"\\{c}" if c in "'\\" else c if c.isprintable() else "".join(f"\\x{b:02x}" for b in c.encode())
+        f"\\{c}" if c in "'\\" else c if c.isprintable() else "".join(f"\\x{b:02x}" for b in _bytes(c))
         for c in word
     )
     return f"$'{escaped}'"
+
+
+def _bytes(letter: str) -> bytes:
+    """Give a character's bytes: of a surrogate the byte that it stands for, where it stands for one."""
+    try:
+        return letter.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return letter.encode(errors="surrogatepass")
 
 
 def given(option: str, value: str) -> list[str]:

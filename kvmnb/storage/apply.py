@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from kvmnb.errors import ActionFailed, KvmnbError, ReadOnly, Refused
 from kvmnb.schema import APPLIED
-from kvmnb.storage.action import Action
+from kvmnb.storage.action import Action, met
 from kvmnb.storage.audit import Audit
 from kvmnb.storage.connection import Connection
 from kvmnb.storage.inventory import read_inventory
@@ -89,16 +90,16 @@ def apply(
     if checked.problems:
         raise _refused(checked.problems)
     run = _Run(connection, audit, progress)
-    for action in plan.actions:
+    for number, action in enumerate(plan.actions, 1):
         try:
             run.step(action)
         except KeyboardInterrupt:
-            run.fail(action, "it was interrupted")
+            run.fail(number, action, "it was interrupted")
             _give_up(run, plan, "it was interrupted", None)
             raise
         except (KvmnbError, OSError) as error:
             why = error.what if isinstance(error, KvmnbError) else str(error)
-            run.fail(action, why)
+            run.fail(number, action, why)
             raise _give_up(run, plan, why, error) from error
         if run.steps[-1].wrong:
             raise _give_up(run, plan, "; ".join(run.steps[-1].wrong), None)
@@ -130,15 +131,23 @@ class _Run:
                 raise _refused(problems)
             if action.already(before):
                 done = _Done(action, "already so", changed=False)
+                self.steps.append(done)
             else:
-                undo = action.inverse(before)
-                self._run(action)
-                done = _Done(action, "done", changed=True, undo=undo)
-            # Known as done before it is verified: a failing look must not make it forgotten.
-            self.steps.append(done)
+                done = _Done(action, "done", changed=True, undo=action.inverse(before))
+                self._change(done)
             done.checks += _verify(action, read_inventory(self.connection))
 
-    def _run(self, action: Action) -> None:
+    def _change(self, done: _Done) -> None:
+        try:
+            self._run(done.action, lambda: self.steps.append(done))
+        except KeyboardInterrupt:
+            # A call of libvirt that is under way comes to its end before Ctrl-C is heard.
+            with suppress(KvmnbError):
+                if done not in self.steps and met(done.action, read_inventory(self.connection)):
+                    self.steps.append(done)
+            raise
+
+    def _run(self, action: Action, ended: Callable[[], None] = lambda: None) -> None:
         words = action.describe()
         identity = self.audit.intent(action)
         progress = self.progress(words) if self.progress else silent
@@ -150,15 +159,16 @@ class _Run:
         try:
             self.connection.change(words[:1].lower() + words[1:], call, patient=action.patient)
             error = None
+            ended()  # before it is logged or verified: no failure of these may make it forgotten
         except (KvmnbError, OSError) as failure:
             error = str(failure)
             raise
         finally:
             self.audit.outcome(identity, "failed" if error else "done", action, error)
 
-    def fail(self, action: Action, why: str) -> None:
-        """Note that an action failed, where it is not noted as done already."""
-        if not self.steps or self.steps[-1].action is not action:
+    def fail(self, number: int, action: Action, why: str) -> None:
+        """Note that a step failed, where it is not noted as done already."""
+        if len(self.steps) < number:
             self.steps.append(_Done(action, f"failed: {why}", changed=False))
 
     def undo(self) -> Iterator[str]:

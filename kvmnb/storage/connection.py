@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -70,6 +71,14 @@ def translate(error: libvirt.libvirtError, doing: str) -> KvmnbError:
     )
 
 
+def _alive(raw: libvirt.virConnect) -> bool:
+    """Tell whether the daemon still listens to a connection; libvirt raises for one that was closed here."""
+    try:
+        return bool(raw.isAlive() == 1)
+    except libvirt.libvirtError:
+        return False
+
+
 class Connection:
     """An open connection to one libvirt daemon.
 
@@ -114,7 +123,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection; further reads open it again."""
-        self._raw.close()
+        with suppress(libvirt.libvirtError):  # it was closed already
+            self._raw.close()
 
     def _renew(self, broken: libvirt.virConnect) -> None:
         """Reconnect, once for all threads that found the same connection broken."""
@@ -141,7 +151,7 @@ class Connection:
         try:
             return call(raw)
         except libvirt.libvirtError as error:
-            if raw.isAlive() == 1:
+            if _alive(raw):
                 raise translate(error, doing) from error
         self._renew(raw)
         try:
@@ -176,6 +186,6 @@ class Connection:
                 # The first error names the cause; a later one may only say that the pool has since stopped.
                 first = first or error
                 busy = error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR
-                if not busy or self._raw.isAlive() != 1 or time.monotonic() >= deadline:
+                if not busy or not _alive(self._raw) or time.monotonic() >= deadline:
                     raise translate(first, doing) from error
             time.sleep(0.25)

@@ -7,8 +7,9 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -20,15 +21,18 @@ from kvmnb.errors import KvmnbError, LibvirtFailed, NotFound, ProgramFailed
 from kvmnb.programs import run
 from kvmnb.storage import streams
 from kvmnb.storage.connection import Connection
-from kvmnb.storage.model import Disk, Guest, Image, Inventory, PathKind, Pool, PoolSpec, Volume
+from kvmnb.storage.model import FILE_GONE, Disk, Guest, Image, Inventory, PathKind, Pool, PoolSpec, Volume
 from kvmnb.storage.xml import read_disks, read_guest_files, read_pool, read_volume
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 #: Calls of one connection that are under way at once. They release the interpreter's lock; more than this
-#: gains nothing, since the daemon has five workers for a client by default.
+#: gains nothing, since the daemon takes five calls of one client at a time by default.
 WORKERS = 8
+
+#: How many things a worker reads before it reports: handing over each by itself costs as much as reading it.
+_BATCH = 64
 
 _POOL_STATES = {
     libvirt.VIR_STORAGE_POOL_INACTIVE: "inactive",
@@ -55,6 +59,14 @@ _GONE = {
 }
 
 
+_NOT_UTF8 = "its name or what its header names is not UTF-8, so that it cannot be asked for"
+
+
+def _speakable(name: str) -> bool:
+    """Tell whether libvirt can be asked for a name: it takes UTF-8 without NUL."""
+    return "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def read_inventory(connection: Connection) -> Inventory:
     """Read the pools of a host now; its volumes and guests when they are first asked for.
 
@@ -76,10 +88,15 @@ def read_inventory(connection: Connection) -> Inventory:
     )
 
 
-def _each(read: Callable[[_T], _R | None], things: Iterable[_T]) -> list[_R]:
+def _each(read: Callable[[_T], _R | None], things: list[_T]) -> list[_R]:
     """Read things side by side, keeping their order; None stands for one that is gone meanwhile."""
+
+    def read_all(batch: list[_T]) -> list[_R | None]:
+        return [read(thing) for thing in batch]
+
+    batches = [things[start : start + _BATCH] for start in range(0, len(things), _BATCH)]
     with ThreadPoolExecutor(WORKERS) as workers:
-        return [result for result in workers.map(read, things) if result is not None]
+        return [result for batch in workers.map(read_all, batches) for result in batch if result is not None]
 
 
 def _pool(raw: libvirt.virStoragePool) -> Pool | None:
@@ -109,11 +126,37 @@ def _pool(raw: libvirt.virStoragePool) -> Pool | None:
 
 def _volume(pool: str, raw: libvirt.virStorageVol) -> Volume | None:
     try:
-        return read_volume(pool, raw.XMLDesc(0))
+        return _read_volume(pool, raw)
     except libvirt.libvirtError as error:
         if error.get_error_code() in _GONE:
-            return None
-        return Volume(pool, raw.name(), problem=error.get_error_message())
+            return _gone_volume(pool, raw)
+        return Volume(pool, _name(raw), problem=error.get_error_message())
+
+
+def _gone_volume(pool: str, raw: libvirt.virStorageVol) -> Volume | None:
+    """Give a volume that libvirt still lists though its file is gone, or None for one that it has dropped."""
+    try:
+        return Volume(pool, _name(raw), str(raw.path()), problem=FILE_GONE)
+    except libvirt.libvirtError:
+        return None
+    except UnicodeDecodeError as error:
+        path = error.object.decode(errors="backslashreplace")
+        return Volume(pool, _name(raw), path, problem=FILE_GONE)
+
+
+def _read_volume(pool: str, raw: libvirt.virStorageVol) -> Volume:
+    try:
+        return read_volume(pool, raw.XMLDesc(0))
+    except UnicodeDecodeError as error:
+        # Its name, or what its header says, is not UTF-8: show the bytes that are not as \xNN.
+        return replace(read_volume(pool, error.object.decode(errors="backslashreplace")), problem=_NOT_UTF8)
+
+
+def _name(raw: libvirt.virStorageVol) -> str:
+    try:
+        return str(raw.name())
+    except UnicodeDecodeError as error:
+        return error.object.decode(errors="backslashreplace")
 
 
 def _guest(raw: libvirt.virDomain) -> Guest | None:
@@ -180,6 +223,7 @@ class LiveReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._local = connection.local
         self._real_folder = lru_cache(maxsize=4096)(os.path.realpath)
         self._capabilities = cache(self._read_capabilities)
 
@@ -200,14 +244,15 @@ class LiveReader:
 
     def volume(self, pool: str, name: str) -> Volume | None:
         """Read one volume, or None where the pool has no such volume."""
+        if not _speakable(pool) or not _speakable(name):
+            return None
         try:
-            xml = self._connection.read(
+            return self._connection.read(
                 f"read volume {name!r}",
-                lambda c: c.storagePoolLookupByName(pool).storageVolLookupByName(name).XMLDesc(0),
+                lambda c: _volume(pool, c.storagePoolLookupByName(pool).storageVolLookupByName(name)),
             )
         except NotFound:
             return None
-        return read_volume(pool, xml)
 
     def guests(self) -> tuple[Guest, ...]:
         """Read all guests, running or not."""
@@ -239,11 +284,11 @@ class LiveReader:
 
     def kind(self, path: str) -> PathKind | None:
         """Tell what lies at a path on the host; None where the host is another machine."""
-        return self.client_kind(path) if self._connection.local else None
+        return self.client_kind(path) if self._local else None
 
     def real(self, path: str) -> str:
         """Give the path with symbolic links resolved; folders are resolved once: many files share one."""
-        if not self._connection.local:
+        if not self._local:
             return os.path.normpath(path)
         folder, name = os.path.split(path)
         plain = os.path.join(self._real_folder(folder), name)  # noqa: PTH118 - hot path, 20,000 volumes
@@ -251,7 +296,7 @@ class LiveReader:
 
     def entries(self, path: str) -> tuple[str, ...] | None:
         """Give the names in a directory; None where the host is another machine or it may not be read."""
-        if not self._connection.local:
+        if not self._local:
             return None
         try:
             return tuple(sorted(os.listdir(path)))  # noqa: PTH208 - names, not paths
@@ -263,7 +308,7 @@ class LiveReader:
 
         The format is never guessed: a raw image that a guest has written to could claim any backing file.
         """
-        if not self._connection.local or not path.startswith("/"):
+        if not self._local or not path.startswith("/"):
             return None
         if self.client_kind(path) == "missing":
             return Image(exists=False)
@@ -296,7 +341,7 @@ class LiveReader:
             mode = Path(path).stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a path with NUL, or of surrogates that stand for no byte
             return "other"
         if stat.S_ISDIR(mode):
             return "directory"

@@ -14,6 +14,10 @@ from typing import Any, Literal, Protocol
 PathKind = Literal["directory", "file", "device", "missing", "other"]
 
 
+#: The problem of a volume that libvirt still lists from its last refresh, though nothing lies at its path.
+FILE_GONE = "its file is gone; a refresh of the pool drops it"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One reason not to do something, or one thing to know before doing it.

@@ -15,7 +15,7 @@ from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met, optional
 from kvmnb.storage.model import Inventory, Pool, PoolSpec, Problem
 from kvmnb.storage.streams import Progress
-from kvmnb.storage.xml import pool_xml
+from kvmnb.storage.xml import DEFAULT_FORMATS, pool_xml
 
 #: What each type of pool needs besides a name; the words are fields of `PoolSpec`.
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -69,8 +69,11 @@ class DefinePool(PoolSpec):
         return self.name
 
     def spec(self) -> PoolSpec:
-        """Give what is to be defined, without the doing."""
-        return PoolSpec(**asdict(self))
+        """Give what is to be defined, as libvirt would write it."""
+        spec = PoolSpec(**asdict(self))
+        if spec.source_format == DEFAULT_FORMATS.get(spec.type):
+            spec = replace(spec, source_format="")
+        return replace(spec, target=spec.target.rstrip("/") or spec.target)
 
     def describe(self) -> str:
         where = " at " + self.target if self.target else ""
@@ -111,6 +114,10 @@ class DefinePool(PoolSpec):
         for name in needs:
             if not getattr(self, name):
                 yield Problem(f"A {self.type} pool needs a {name.replace('_', ' ')}", f"give {name}", name)
+        for name, value in asdict(self).items():
+            if name not in {"name", "target"} and not value.isprintable():
+                what = name.replace("_", " ")
+                yield Problem(f"The {what} {value!r} holds a control character", f"give a plain {what}", name)
         if bool(self.auth_type) != bool(self.auth_username and self.secret_usage):
             yield Problem(
                 "The authentication is incomplete",

@@ -30,7 +30,7 @@ def name_problems(name: str, field: str, thing: str) -> Iterator[Problem]:
 
 
 def _name_fault(name: str) -> str:
-    size = len(name.encode("utf-8", "surrogateescape"))
+    size = len(name.encode(errors="replace"))
     bad = next((c for c in name if not (unicodedata.category(c)[0] in "LMN" or c in "._+- ")), None)
     faults = (
         (not name, "is empty"),
@@ -113,7 +113,11 @@ def target_problems(spec: PoolSpec, seen: Inventory) -> Iterator[Problem]:
             f"The target {target!r} is no absolute path", "give a path that begins with /", "target"
         )
         return
-    if not target.isprintable() or os.path.normpath(target) != target.rstrip("/") or target == "/":
+    if (
+        not target.isprintable()
+        or os.path.normpath(target) != target.rstrip("/")
+        or target[:2] in {"/", "//"}
+    ):
         yield Problem(
             f"The target {target!r} is not a plain path",
             "give the path of one folder without '.', '..', '//' or control characters",

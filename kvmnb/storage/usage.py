@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from kvmnb.storage.model import Disk, Guest, Inventory, Volume
+from kvmnb.storage.model import FILE_GONE, Disk, Guest, Inventory, Volume
 
 #: No sane chain is longer; one that is, is a loop.
 LONGEST_CHAIN = 200
@@ -68,6 +68,7 @@ class Usage:
 
     inventory: Inventory
     _chains: dict[str, Chain] = field(default_factory=dict)
+    _real: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inventory: Inventory) -> Usage:
@@ -80,11 +81,14 @@ class Usage:
     @cached_property
     def by_path(self) -> dict[str, Volume]:
         """The volumes of running pools by path, links resolved."""
-        return {self.real(v.path): v for v in self.inventory.volumes() if v.path}
+        return {self.real(v.path): v for v in self.inventory.volumes() if v.path and v.problem != FILE_GONE}
 
     def real(self, path: str) -> str:
         """Give the path with links resolved where that can be known."""
-        return self.inventory.reader.real(path)
+        found = self._real.get(path)
+        if found is None:
+            found = self._real[path] = self.inventory.reader.real(path)
+        return found
 
     def source(self, disk: Disk) -> str | None:
         """Give the path of a disk's top image, links resolved; None where it has none or it is unknown."""
@@ -188,8 +192,12 @@ class Usage:
                 yield f"guest {guest.name!r} could not be read: {guest.problem}"
             for disk in (*guest.disks, *guest.other_disks):
                 yield from self._blind_spot(guest, disk)
+        for pool in self.inventory.pools.values():
+            if pool.problem:
+                yield f"pool {pool.name!r} could not be read: {pool.problem}"
         for volume in self.inventory.volumes():
-            if volume.problem:
+            # One that has a path was read, even if libvirt cannot be asked for it by its name.
+            if volume.problem and not volume.path:
                 yield f"volume {volume.name!r} of pool {volume.pool!r} could not be read: {volume.problem}"
 
     def _blind_spot(self, guest: Guest, disk: Disk) -> Iterator[str]:

@@ -5,9 +5,9 @@ A path is written like ``source/host/@name``: elements, and at the end perhaps a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
-from decimal import Decimal
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from kvmnb.storage.model import Disk, PoolSpec, Volume
@@ -40,7 +40,7 @@ _POOL_OWN = {
 }
 
 #: Formats that libvirt writes for a pool where none was given.
-_DEFAULT_FORMATS = {"fs": "auto", "netfs": "auto", "logical": "lvm2", "disk": "unknown"}
+DEFAULT_FORMATS = {"fs": "auto", "netfs": "auto", "logical": "lvm2", "disk": "unknown"}
 
 
 def find(root: ET.Element, path: str) -> str | None:
@@ -106,7 +106,7 @@ def read_pool(xml: str) -> tuple[PoolSpec, bool, str]:
     """
     root = ET.fromstring(xml)
     values = {f.name: find(root, POOL_PATHS[f.name]) or "" for f in fields(PoolSpec)}
-    if values["source_format"] == _DEFAULT_FORMATS.get(values["type"]):
+    if values["source_format"] == DEFAULT_FORMATS.get(values["type"]):
         values["source_format"] = ""
     spec = PoolSpec(**values)
     told = {*POOL_PATHS.values()} | _POOL_OWN
@@ -178,12 +178,50 @@ def clone_xml(xml: str, name: str) -> str:
 
 def _nanoseconds(text: str | None) -> int | None:
     """Read libvirt's ``seconds.nanoseconds`` exactly; libvirt writes 0 for a time that it does not know."""
-    time = int(Decimal(text) * 1_000_000_000) if text else 0
+    seconds, _, rest = (text or "0").partition(".")
+    time = int(seconds) * 1_000_000_000 + int(rest.ljust(9, "0")[:9])
     return time or None
 
 
 def _integer(text: str | None) -> int | None:
     return int(text) if text else None
+
+
+def _text(text: str | None) -> str | None:
+    return text or None
+
+
+#: Per field of `Volume` its place in the volume's XML and how it is read; an attribute is marked by ``@``.
+VOLUME_PATHS: dict[str, tuple[str, Callable[[str | None], str | int | None]]] = {
+    "type": ("@type", _text),
+    "name": ("name", _text),
+    "path": ("target/path", _text),
+    "format": ("target/format@type", _text),
+    "capacity": ("capacity", _integer),
+    "allocation": ("allocation", _integer),
+    "physical": ("physical", _integer),
+    "backing_path": ("backingStore/path", _text),
+    "backing_format": ("backingStore/format@type", _text),
+    "mode": ("target/permissions/mode", _text),
+    "owner": ("target/permissions/owner", _integer),
+    "group": ("target/permissions/group", _integer),
+    "modified": ("target/timestamps/mtime", _nanoseconds),
+    "accessed": ("target/timestamps/atime", _nanoseconds),
+    "changed": ("target/timestamps/ctime", _nanoseconds),
+}
+
+
+def _flat(element: ET.Element, prefix: str, found: dict[str, str | None]) -> dict[str, str | None]:
+    """Collect every text and attribute below an element by path: one walk, since volumes are many."""
+    for child in element:
+        path = prefix + child.tag
+        found[path] = child.text
+        if child.attrib:
+            for name, value in child.attrib.items():
+                found[f"{path}@{name}"] = value
+        if len(child):
+            _flat(child, path + "/", found)
+    return found
 
 
 def read_volume(pool: str, xml: str) -> Volume:
@@ -202,30 +240,11 @@ def read_volume(pool: str, xml: str) -> Volume:
         With sizes in bytes and times in nanoseconds since 1970.
     """
     root = ET.fromstring(xml)
-    target = root.find("target")
-    if target is None:
-        target = ET.Element("target")
-    backing = root.find("backingStore")
-    backing_path = None if backing is None else backing.findtext("path") or None
-    mode = target.findtext("permissions/mode")
-    return Volume(
-        pool=pool,
-        name=root.findtext("name") or "",
-        path=target.findtext("path") or "",
-        type=root.get("type", "file"),
-        format=find(target, "format/@type"),
-        capacity=_integer(root.findtext("capacity")),
-        allocation=_integer(root.findtext("allocation")),
-        physical=_integer(root.findtext("physical")),
-        backing_path=backing_path,
-        backing_format=None if backing is None or not backing_path else find(backing, "format/@type"),
-        mode=mode,
-        owner=_integer(target.findtext("permissions/owner")),
-        group=_integer(target.findtext("permissions/group")),
-        modified=_nanoseconds(target.findtext("timestamps/mtime")),
-        accessed=_nanoseconds(target.findtext("timestamps/atime")),
-        changed=_nanoseconds(target.findtext("timestamps/ctime")),
-    )
+    told = _flat(root, "", {"@type": root.get("type", "file")})
+    values: dict[str, Any] = {name: read(told.get(path)) for name, (path, read) in VOLUME_PATHS.items()}
+    if not values["backing_path"]:  # libvirt may name a format where there is no backing store
+        values["backing_format"] = None
+    return Volume(pool=pool, **{**values, "name": values["name"] or "", "path": values["path"] or ""})
 
 
 #: Per type of disk the attribute of its ``<source>`` that names a path on the host.

@@ -1,0 +1,101 @@
+"""How long reading many volumes takes, against ``virsh vol-list --details`` for the same pool.
+
+Run it with ``python -m tests.benchmarks.volumes [COUNT ...]``. It starts a libvirt daemon of its own and leaves
+nothing behind. Every third volume is an overlay, so that chains are followed as well.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import kvmnb
+from tests.daemon import Daemon
+
+#: Runs of each; the median counts.
+ROUNDS = 5
+
+
+def fill(folder: Path, count: int) -> None:
+    """Put so many real qcow2 images into a folder, every third an overlay of the first."""
+    folder.mkdir()
+    base, plain, overlay = folder / "base.qcow2", folder / "plain", folder / "overlay"
+    for image, options in ((base, []), (plain, []), (overlay, ["-b", str(base), "-F", "qcow2"])):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *options, str(image), "1G"], check=True)
+    for number in range(count - 1):
+        shutil.copyfile(plain if number % 3 else overlay, folder / f"vm{number:05d}.qcow2")
+    plain.unlink()
+    overlay.unlink()
+
+
+def median(call: Callable[[], object]) -> float:
+    """Time a call and give the median of some rounds, in seconds."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def process(*arguments: str) -> Callable[[], object]:
+    """Give a call that runs a program and throws away what it prints."""
+    return lambda: subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
+
+
+def measure(daemon: Daemon, count: int) -> tuple[float, float]:
+    """Compare the two for one number of volumes; print a line."""
+    name, folder = f"bench{count}", daemon.folder / f"bench{count}"
+    fill(folder, count)
+    daemon.virsh("pool-define-as", name, "dir", "--target", str(folder))
+    daemon.virsh("pool-start", name)
+    try:
+        with kvmnb.connect(daemon.uri) as host:
+            frame = host.volumes(name)
+            assert len(frame) == count
+            told = frame.drop(columns=["problem", "backing_path", "backing_format"])
+            assert not told.isna().to_numpy().any(), "a column is not filled"
+            ours = median(lambda: host.volumes(name))
+        virsh = median(process("virsh", "-c", daemon.uri, "vol-list", name, "--details"))
+        plain = median(process("virsh", "-c", daemon.uri, "vol-list", name))
+    finally:
+        daemon.virsh("pool-destroy", name)
+        daemon.virsh("pool-undefine", name)
+        shutil.rmtree(folder)
+    print(
+        f"{count:>7} {ours:>14.3f} {virsh:>20.3f} {ours / virsh:>7.2f} {plain:>14.3f}"
+        f" {ours / count * 1e6:>12.0f} {virsh / count * 1e6:>12.0f}"
+    )
+    return ours, virsh
+
+
+def imports() -> None:
+    """Compare importing the package with importing pandas alone, each in fresh processes."""
+    pandas = median(process(sys.executable, "-c", "import pandas"))
+    ours = median(process(sys.executable, "-c", "import kvmnb"))
+    print(f"import kvmnb {ours:.2f} s, import pandas {pandas:.2f} s: ratio {ours / pandas:.2f}")
+
+
+def main(counts: list[int]) -> None:
+    """Measure and print."""
+    imports()
+    print("\nseconds (median of", ROUNDS, "runs), and microseconds per volume")
+    print(
+        f"{'volumes':>7} {'host.volumes()':>14} {'vol-list --details':>20} {'ratio':>7} {'names alone':>14}"
+        f" {'us, ours':>12} {'us, virsh':>12}"
+    )
+    daemon = Daemon()
+    try:
+        for count in counts:
+            measure(daemon, count)
+    finally:
+        daemon.stop()
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]] or [500, 5_000, 20_000])

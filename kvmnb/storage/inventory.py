@@ -180,6 +180,9 @@ def _read_guest(raw: libvirt.virDomain, name: str) -> Guest:
         next_boot = ET.fromstring(raw.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
         others += read_disks(next_boot, "next boot")
         files |= dict.fromkeys(read_guest_files(next_boot))
+    if not raw.isActive() and raw.hasManagedSaveImage(0):
+        # Started, it goes on with what it was saved with, whatever has been defined since.
+        others += read_disks(ET.fromstring(raw.managedSaveGetXMLDesc(0)), "saved state")
     snapshots = raw.listAllSnapshots(0) if raw.hasCurrentSnapshot(0) or raw.snapshotNum(0) else []
     for snapshot in snapshots:
         others += _snapshot_disks(ET.fromstring(snapshot.getXMLDesc(0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,10 @@ def file_disk(path: Path | str, format: str = "qcow2", target: str = "vda") -> s
 
 def guest_xml(name: str, *devices: str, os: str = "") -> str:
     """Write the XML of a guest that any machine can start: emulated, without an operating system."""
+    identity = uuid.uuid5(uuid.NAMESPACE_DNS, name)  # the same for the same name, so that it can be redefined
     return (
-        f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>16</memory>"
-        f"<os><type arch='x86_64'>hvm</type>{os}</os>"
+        f"<domain type='qemu'><name>{name}</name><uuid>{identity}</uuid><memory unit='MiB'>16</memory>"
+        f"<os><type arch='x86_64'>hvm</type>{os}</os><features><acpi/></features>"
         f"<devices>{''.join(devices)}</devices></domain>"
     )
 

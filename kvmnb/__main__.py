@@ -1,0 +1,7 @@
+"""``python -m kvmnb`` is the command ``kvmnb``."""
+
+import sys
+
+from kvmnb.cli import main
+
+sys.exit(main())

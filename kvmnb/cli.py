@@ -1,0 +1,267 @@
+"""The command ``kvmnb``: the frames, the runbooks and the doctor for a terminal.
+
+What a command needs is imported when it runs, so that help and the first line come at once.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kvmnb import __version__
+from kvmnb.errors import KvmnbError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kvmnb.host import Host
+
+#: Exit codes, beside 0 and argparse's 2: something is wrong; stopped by Ctrl-C; nobody reads on.
+_WRONG, _INTERRUPTED, _UNREAD = 1, 130, 141
+
+_MARKS = {True: "✓ ok", False: "✗ failed", None: "– limited"}  # noqa: RUF001 - a dash, not a minus
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The words after ``kvmnb``; those of this process without it.
+
+    Returns
+    -------
+    int
+        0; 1 where something is wrong; 130 when interrupted. Wrong usage raises SystemExit with 2.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character gets its escape, not an end of the program.
+            stream.reconfigure(errors="backslashreplace")
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.function
+    try:
+        code = command(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer has no reader either: its flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _UNREAD
+    except KvmnbError as error:
+        _complain(error)
+        return _WRONG
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return code
+
+
+def _complain(error: KvmnbError) -> None:
+    from kvmnb.notebook.tables import printable
+
+    sys.stderr.write(f"kvmnb: {printable(str(error))}\n")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from kvmnb.doctor import checkup
+    from kvmnb.notebook.tables import printable
+
+    checks = checkup(arguments.connect)
+    width = max(len(check.check) for check in checks)
+    for check in checks:
+        _say(f"{_MARKS[check.ok]:<9}  {check.check:<{width}}  {printable(check.found)}")
+        if check.remedy:
+            _say(f"{'':<9}  {'':<{width}}  → {printable(check.remedy)}")
+    return _WRONG if any(check.ok is False for check in checks) else 0
+
+
+def _lab(arguments: argparse.Namespace) -> int:
+    from kvmnb.lab import lab
+
+    lab(arguments.port, browser=arguments.browser, tell=_say)
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from kvmnb.notebook.tables import printable
+    from kvmnb.runbook import RunbookInterrupted, run
+
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        """Print the record's path for programs, and how far it is for people."""
+        stream = sys.stderr if told else sys.stdout
+        told.append(line)
+        try:
+            stream.write(f"{printable(line)}\n")
+            stream.flush()
+        except BrokenPipeError:
+            # That nobody reads on is no reason to leave a change half done.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+    try:
+        run(
+            arguments.runbook,
+            dict(arguments.parameters),
+            record=arguments.record,
+            uri=arguments.connect,
+            tell=tell,
+        )
+    except RunbookInterrupted as error:
+        _complain(error)
+        return _INTERRUPTED
+    return 0
+
+
+def _host_frame(
+    read: Callable[[Host, argparse.Namespace], pd.DataFrame],
+) -> Callable[[argparse.Namespace], int]:
+    """Make a command of what reads a frame from the host."""
+
+    def command(arguments: argparse.Namespace) -> int:
+        from kvmnb.host import connect
+
+        with connect(arguments.connect) as host:
+            frame = read(host, arguments)
+        return _print(frame, arguments)
+
+    return command
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from kvmnb.storage.audit import default_path, read
+
+    return _print(read(arguments.log or default_path()), arguments)
+
+
+def _print(frame: pd.DataFrame, arguments: argparse.Namespace) -> int:
+    from kvmnb.notebook.tables import show
+    from kvmnb.plain import to_csv, to_json
+
+    if arguments.format == "table":
+        _say(str(show(frame, "all" if arguments.all else None)))
+    else:
+        sys.stdout.write(to_csv(frame) if arguments.format == "csv" else to_json(frame))
+    return 0
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return name, value
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kvmnb",
+        description="Storage of KVM hosts: what there is, what is wrong, and runbooks that change it.",
+        epilog="Exit codes: 0 done, 1 something is wrong, 2 wrong usage, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"kvmnb {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    connect = argparse.ArgumentParser(add_help=False)
+    connect.add_argument(
+        "--connect",
+        metavar="URI",
+        help="the libvirt URI, as for virsh; LIBVIRT_DEFAULT_URI or libvirt's own default without it",
+    )
+    doctor = commands.add_parser(
+        "doctor",
+        parents=[connect],
+        help="look over this machine",
+        description="Look at all that the kit needs on this machine. Each lack comes with what to do about "
+        "it. The exit code is 1 where something fails that the kit cannot do without.",
+    )
+    doctor.set_defaults(function=_doctor)
+    _add_run(commands, connect)
+    lab = commands.add_parser(
+        "lab",
+        help="open the runbooks in JupyterLab",
+        description="Open the runbooks in JupyterLab, which listens on this machine only and asks for a "
+        "token. The folder is ./notebooks where there is one, else the checkout's; runbooks that were "
+        "installed with the package are copied to ~/kvmnb-notebooks first.",
+    )
+    lab.add_argument("--port", type=_port, help="the port; the first free one from 8888 without it")
+    lab.add_argument("--no-browser", dest="browser", action="store_false", help="only print the address")
+    lab.set_defaults(function=_lab)
+    _add_frames(commands, connect)
+    return parser
+
+
+def _add_run(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], connect: argparse.ArgumentParser
+) -> None:
+    run = commands.add_parser(
+        "run",
+        parents=[connect],
+        help="run a runbook with nobody clicking",
+        description="Run a runbook and keep the executed notebook as the record. The first line of the "
+        "output is the record's path; how far it is goes to stderr. Ctrl-C interrupts the cell that runs, "
+        "and a second one ends its kernel; the record is kept either way.",
+    )
+    run.add_argument("runbook", metavar="RUNBOOK", help="its name, such as 01_pool_setup, or a path")
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        metavar="KEY=VALUE",
+        type=_parameter,
+        action="append",
+        default=[],
+        help="set one of its parameters; may be repeated",
+    )
+    run.add_argument(
+        "--record",
+        type=Path,
+        metavar="PATH",
+        help="a new file or a folder for the record; ~/.local/state/kvmnb/records without it",
+    )
+    run.set_defaults(function=_run)
+
+
+def _add_frames(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], connect: argparse.ArgumentParser
+) -> None:
+    form = argparse.ArgumentParser(add_help=False)
+    form.add_argument(
+        "--format",
+        choices=("table", "csv", "json"),
+        default="table",
+        help="table is for reading; csv for spreadsheets: bytes, ISO times, control characters escaped, and "
+        "a ' before what would be a formula; json for programs, with every name exactly as it is",
+    )
+    form.add_argument("--all", action="store_true", help="show every column in the table")
+
+    def add(name: str, words: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        told = f"{words[0].upper()}{words[1:]}. Reads only."
+        return commands.add_parser(name, parents=[form, *parents], help=words, description=told)
+
+    pools = add("pools", "list the storage pools", connect)
+    pools.set_defaults(function=_host_frame(lambda host, _arguments: host.pools()))
+    volumes = add("volumes", "list the volumes of one pool or of all, with who uses them", connect)
+    volumes.add_argument("pool", nargs="?", metavar="POOL", help="name of a pool; all pools without it")
+    volumes.set_defaults(function=_host_frame(lambda host, arguments: host.volumes(arguments.pool)))
+    guests = add("guests", "list the guests", connect)
+    guests.set_defaults(function=_host_frame(lambda host, _arguments: host.guests()))
+    disks = add("disks", "list the guests' disks, with their volumes and backing chains", connect)
+    disks.set_defaults(function=_host_frame(lambda host, _arguments: host.disks()))
+    audit = add("audit", "list what was changed with the kit, when and by whom")
+    audit.add_argument("--log", type=Path, metavar="PATH", help="another log than this user's own")
+    audit.set_defaults(function=_audit)

@@ -140,10 +140,12 @@ class _Run:
     def _change(self, done: _Done) -> None:
         try:
             self._run(done.action, lambda: self.steps.append(done))
-        except KeyboardInterrupt:
-            # A call of libvirt that is under way comes to its end before Ctrl-C is heard.
+        except (KeyboardInterrupt, KvmnbError, OSError):
+            # A call of libvirt that is under way comes to its end before Ctrl-C is heard, and one that
+            # failed late, or whose answer was lost, may have come far enough to need undoing.
             with suppress(KvmnbError):
-                if done not in self.steps and met(done.action, read_inventory(self.connection)):
+                if done not in self.steps and done.undo and met(done.action, read_inventory(self.connection)):
+                    done.outcome = "failed, but took effect"
                     self.steps.append(done)
             raise
 

@@ -129,6 +129,14 @@ def target_problems(spec: PoolSpec, seen: Inventory) -> Iterator[Problem]:
             yield Problem(
                 f"The target {target!r} exists and is no directory", "choose another path", "target"
             )
+        parent = os.path.dirname(target.rstrip("/"))  # noqa: PTH120 - a path of the host, not of here
+        if seen.kind(target) == "missing" and seen.kind(parent) == "missing":
+            yield Problem(
+                f"The folder {parent!r} does not exist: it is made too, and stays when the pool is removed",
+                "remove it by hand when it is no longer wanted",
+                "target",
+                "warn",
+            )
         yield from _nested_targets(spec, seen)
 
 

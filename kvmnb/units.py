@@ -7,7 +7,7 @@ The unit letters mean what they mean to libvirt and virsh: ``K``, ``M``, ``G`` â
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from kvmnb.errors import BadValue
 
@@ -53,22 +53,26 @@ def parse_size(text: str | int) -> int:
     """
     if isinstance(text, bool):
         raise BadValue(f"{text!r} is not a size", EXAMPLES)
+    if isinstance(text, int):  # a huge one cannot even be written as text
+        return _checked(Decimal(text), str(text) if abs(text) <= LARGEST * 10 else "the size")
     match = _SIZE.fullmatch(str(text))
     if match is None:
         raise BadValue(f"{text!r} is not a size", EXAMPLES)
     unit = _UNITS.get(match["unit"].lower())
     if unit is None:
         raise BadValue(f"{text!r} has the unknown unit {match['unit']!r}", EXAMPLES)
-    exact = Decimal(match["number"]) * unit
-    if exact < 0:
-        raise BadValue(f"{text!r} is negative", "a size is zero bytes or more")
-    if exact > LARGEST:
-        raise BadValue(
-            f"{text!r} is too large", "the largest size that libvirt can hold is 8 EiB less a byte"
-        )
-    if exact != exact.to_integral_value():
-        raise BadValue(f"{text!r} is not a whole number of bytes", EXAMPLES)
-    return int(exact)
+    exactly = Context(prec=len(match["number"]) + 20)  # room for every digit of the product
+    return _checked(exactly.multiply(Decimal(match["number"]), Decimal(unit)), repr(text))
+
+
+def _checked(size: Decimal, shown: str) -> int:
+    if size < 0:
+        raise BadValue(f"{shown} is negative", "a size is zero bytes or more")
+    if size > LARGEST:
+        raise BadValue(f"{shown} is too large", "the largest size that libvirt can hold is 8 EiB less a byte")
+    if size % 1:
+        raise BadValue(f"{shown} is not a whole number of bytes", EXAMPLES)
+    return int(size)
 
 
 def format_size(size: int) -> str:
@@ -89,10 +93,12 @@ def format_size(size: int) -> str:
     >>> format_size(10 * 1024**3), format_size(196624), format_size(1)
     ('10 GiB', '192.02 KiB', '1 byte')
     """
-    for letter in reversed(_LETTERS):
-        if abs(size) >= _BINARY[letter]:
-            number = f"{size / _BINARY[letter]:.2f}".rstrip("0").rstrip(".")
-            return f"{number} {letter}iB"
+    for power in range(len(_LETTERS), 0, -1):
+        if abs(size) >= 1024**power:
+            number = f"{size / 1024**power:.2f}".rstrip("0").rstrip(".")
+            if number.lstrip("-") == "1024" and power < len(_LETTERS):  # rounded up to the next unit
+                return f"{number.replace('1024', '1')} {_LETTERS[power]}iB"
+            return f"{number} {_LETTERS[power - 1]}iB"
     return f"{size} byte" if abs(size) == 1 else f"{size} bytes"
 
 

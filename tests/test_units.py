@@ -87,7 +87,7 @@ def test_what_is_no_size_is_told_by_its_value(text: str) -> None:
     assert error.value.remedy
 
 
-@pytest.mark.parametrize("size", [10**5000, -(10**5000)])
+@pytest.mark.parametrize("size", [10**5000, -(10**5000)], ids=["positive", "negative"])
 def test_a_number_too_long_to_be_written_is_refused(size: int) -> None:
     with pytest.raises(BadValue):
         parse_size(size)

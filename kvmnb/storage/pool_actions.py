@@ -115,9 +115,11 @@ class DefinePool(PoolSpec):
             if not getattr(self, name):
                 yield Problem(f"A {self.type} pool needs a {name.replace('_', ' ')}", f"give {name}", name)
         for name, value in asdict(self).items():
-            if name not in {"name", "target"} and not value.isprintable():
+            # virsh pool-define-as writes its arguments into XML as they are.
+            bad = next((letter for letter in value if letter in "<>&'\"" or not letter.isprintable()), None)
+            if bad and name not in {"name", "type"}:
                 what = name.replace("_", " ")
-                yield Problem(f"The {what} {value!r} holds a control character", f"give a plain {what}", name)
+                yield Problem(f"The {what} {value!r} holds {bad!r}", f"give a {what} without it", name)
         if bool(self.auth_type) != bool(self.auth_username and self.secret_usage):
             yield Problem(
                 "The authentication is incomplete",

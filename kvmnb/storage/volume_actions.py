@@ -185,6 +185,12 @@ class CreateVolume:
         if backing is None:
             yield from rules.volume_missing(self.pool, self.backing_volume, seen, "backing_volume")
             return
+        if set("<&") & set(backing.path):  # virsh vol-create-as writes it into XML as it is
+            yield Problem(
+                f"The path {backing.path!r} of the backing volume holds '<' or '&'",
+                "rename it, and refresh the pool",
+                "backing_volume",
+            )
         if self.backing_format != backing.format:
             yield Problem(
                 f"Volume {self.backing_volume!r} is {backing.format}, not {self.backing_format or 'unsaid'}",

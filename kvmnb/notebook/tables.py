@@ -97,8 +97,12 @@ class Table:
 
     def _repr_html_(self) -> str:
         def cell(tag: str, column: str, text: str) -> str:
+            # An element inside the cell, because themes align the cell itself and GitHub drops styles.
             side = "right" if column in self._right else "left"
-            return f"<{tag} style='text-align:{side}'>{escape(text)}</{tag}>"
+            words = escape(text)
+            if column in self._right or column == "use":
+                words = words.replace(" ", "&nbsp;")  # a number stays with its unit, a bar with its figure
+            return f"<{tag}><div align='{side}'>{words}</div></{tag}>"
 
         columns = list(self.texts.columns)
         head = "".join(cell("th", c, c) for c in columns)
@@ -107,7 +111,7 @@ class Table:
             for row in self.texts.itertuples(index=False)
         )
         if self.texts.empty:
-            rows = f"<tr><td colspan='{len(columns)}' style='text-align:left'>no rows</td></tr>"
+            rows = f"<tr><td colspan='{len(columns)}'><div align='left'>no rows</div></td></tr>"
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}"
 

@@ -141,13 +141,21 @@ class Plan(Sequence[Step]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        def row(tag: str, number: str, does: str, now: str) -> str:
+            # An element inside the cell, because themes align the cell itself and GitHub drops styles.
+            cells = (f"<{tag}><div align='left'>{text}</div></{tag}>" for text in (number, does, now))
+            return f"<tr>{''.join(cells)}</tr>"
+
+        head = row("th", "step", "what it does, and as virsh", "now")
         rows = "".join(
-            f"<tr><td>{number}</td><td style='text-align:left'>{escape(words)}</td>"
-            f"<td style='text-align:left'><code>{escape(virsh)}</code></td>"
-            f"<td style='text-align:left'>{'<br>'.join(map(escape, notes)) or 'to do'}</td></tr>"
+            row(
+                "td",
+                number,
+                f"{escape(words)}<br><code>{escape(virsh)}</code>",
+                "<br>".join(map(escape, notes)) or "to&nbsp;do",
+            )
             for number, words, virsh, notes in self._lines()
         )
-        head = "<tr><th>step</th><th>what it does</th><th>as virsh</th><th>now</th></tr>"
         title = "" if self._single else f"<p><b>{escape(self.title)}</b>: {escape(self._verdict())}</p>"
         return f"{title}<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 

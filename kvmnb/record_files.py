@@ -88,7 +88,11 @@ def _default_folder() -> Path:
 def _make(path: Path) -> bool:
     """Make the file, for the user alone; False where there is one already."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _failed(path, error) from error
+    try:
         path.touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         return False

@@ -315,7 +315,7 @@ class CloneVolume:
         volume = seen.volume(self.pool, self.name)
         if volume is None:
             return seen
-        path = str(Path(volume.path).with_name(self.new_name)) if volume.path else ""
+        path = f"{Path(volume.path).parent}/{self.new_name}" if volume.path else ""
         return seen.assume_volume(self.pool, self.new_name, replace(volume, name=self.new_name, path=path))
 
     def run(self, connection: libvirt.virConnect, progress: Progress) -> None:

@@ -207,6 +207,8 @@ class _Run:
                 kernel_manager_class=own_kernel(self.begun.uri, self.kernels.append),
                 resources={"metadata": {"path": str(self.source.parent)}},
                 coalesce_streams=True,
+                # An interrupt is part of ending a kernel; some complain of it.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
                 on_notebook_start=self._opens,
                 on_cell_start=self._starts,
                 on_cell_execute=self._executes,

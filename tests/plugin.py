@@ -149,7 +149,7 @@ def _at_a_distance(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     _distance(monkeypatch, tmp_path_factory.mktemp("state"))
 
 
-def _notebook_environment(patch: pytest.MonkeyPatch, daemon: Daemon) -> None:
+def notebook_environment(patch: pytest.MonkeyPatch, daemon: Daemon) -> None:
     """Set what a notebook's kernel inherits: this daemon, and a home folder beside it."""
     # Where packages and Jupyter's own files lie may follow from HOME: say it before HOME changes.
     patch.setenv("PYTHONUSERBASE", site.getuserbase())
@@ -173,7 +173,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         return
     daemon = item.config.stash[_GROUND].daemon
     with pytest.MonkeyPatch.context() as patch:
-        _notebook_environment(patch, daemon)
+        notebook_environment(patch, daemon)
         yield
 
 

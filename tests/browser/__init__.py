@@ -1,0 +1,1 @@
+"""Runbooks as an operator meets them: in JupyterLab, in a browser."""

@@ -1,0 +1,124 @@
+"""An operator sets up a pool in JupyterLab, and virsh is asked what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import Lab, Runbook
+from tests.daemon import Daemon
+
+_NOTEBOOK = "01_pool_setup.ipynb"
+_PARAMETERS = "clean_up = "
+_PLAN = "host.plan(create)"
+_CREATE = "created = host.apply(create)"
+_VOLUMES = "host.volumes(pool)"
+_LAST = "log = host.audit()"
+
+#: The least contrast of a text with what is behind it, as `contrast` of WCAG 2 defines it for level AA.
+_READABLE = 4.5
+
+#: Gives the least contrast of any text below a cell.
+_CONTRAST = """() => {
+    const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const light = (colour) => {
+        const [r, g, b] = parts(colour).map((v) => v / 255)
+            .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+            const colour = getComputedStyle(at).backgroundColor;
+            if ((parts(colour)[3] ?? 1) > 0) return colour;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    const texts = [...document.querySelectorAll(".jp-OutputArea-output *")]
+        .filter((e) => [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim()));
+    return Math.min(...texts.map((e) => {
+        const [a, b] = [light(getComputedStyle(e).color), light(behind(e))];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    }));
+}"""
+
+#: Gives how many outputs are wider than the place there is for them.
+_TOO_WIDE = """() => [...document.querySelectorAll(".jp-OutputArea-output")]
+    .filter((e) => e.scrollWidth > e.clientWidth).length"""
+
+
+@pytest.fixture(scope="module")
+def lab(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(daemon, tmp_path_factory.mktemp("lab")) as started:
+        yield started
+
+
+def _fields(printed: str) -> dict[str, str]:
+    """Read what virsh prints as lines of a name and a value."""
+    pairs = (line.split(":", 1) for line in printed.splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def _assert_pool_with_volume(daemon: Daemon) -> None:
+    pool = _fields(daemon.virsh("pool-info", "vmdisk"))
+    assert (pool["State"], pool["Persistent"], pool["Autostart"]) == ("running", "yes", "yes")
+    volume = _fields(daemon.virsh("vol-info", "vm1.qcow2", "--pool", "vmdisk", "--bytes"))
+    assert volume["Capacity"] == f"{10 * 2**30} bytes"
+    assert "format type='qcow2'" in daemon.virsh("vol-dumpxml", "vm1.qcow2", "--pool", "vmdisk")
+
+
+def _assert_no_complaint(runbook: Runbook) -> None:
+    assert runbook.failures == []
+    assert runbook.errors == []
+    assert runbook.strangers == []
+
+
+def test_virsh_sees_what_the_steps_made_and_nothing_after_the_last(lab: Lab, clean_daemon: Daemon) -> None:
+    with lab.open(_NOTEBOOK) as runbook:
+        runbook.choose("Edit", "Clear Outputs of All Cells")
+        runbook.select(_CREATE)
+        runbook.run("Run All Above Selected Cell", last=_PLAN, number=15)
+        expect(runbook.output(_PLAN)).to_contain_text(
+            "virsh vol-create-as vmdisk vm1.qcow2 10G --format qcow2"
+        )
+        assert clean_daemon.virsh("vol-list", "vmdisk").split() == ["Name", "Path", "-" * 14]
+
+        runbook.run("Run Selected Cell", last=_CREATE, number=16)
+        expect(runbook.output(_CREATE).get_by_role("row", name="capacity of volume")).to_contain_text("yes")
+        _assert_pool_with_volume(clean_daemon)
+
+        runbook.select(_VOLUMES)
+        runbook.run("Run Selected Cell and All Below", last=_LAST, number=29)
+        assert clean_daemon.virsh("pool-list", "--all", "--name").split() == []
+        assert not (clean_daemon.folder / "vmdisk").exists()
+        expect(runbook.output(_LAST)).to_contain_text("virsh pool-undefine vmdisk")
+        _assert_no_complaint(runbook)
+
+
+def test_all_cells_twice_without_clean_up_leave_one_pool(lab: Lab, clean_daemon: Daemon) -> None:
+    with lab.open(_NOTEBOOK) as runbook:
+        runbook.choose("Edit", "Clear Outputs of All Cells")
+        runbook.replace(_PARAMETERS, "clean_up = True", "clean_up = False")
+        runbook.run("Run All Cells", last=_LAST, number=29)
+        _assert_pool_with_volume(clean_daemon)
+        before = clean_daemon.virsh("vol-dumpxml", "vm1.qcow2", "--pool", "vmdisk")
+
+        runbook.run("Run All Cells", last=_LAST, number=58)
+        _assert_pool_with_volume(clean_daemon)
+        assert clean_daemon.virsh("vol-dumpxml", "vm1.qcow2", "--pool", "vmdisk") == before
+        expect(runbook.output(_PLAN)).to_contain_text("already so: nothing to do")
+        _assert_no_complaint(runbook)
+
+
+def test_stored_outputs_read_in_the_light_and_in_the_dark(lab: Lab) -> None:
+    with lab.open(_NOTEBOOK) as runbook:
+        for theme in ("JupyterLab Dark", "JupyterLab Light"):
+            runbook.theme(theme)
+            runbook.cell(_PLAN).scroll_into_view_if_needed()
+            runbook.picture(theme.replace(" ", "_"))
+            assert runbook.page.evaluate(_CONTRAST) >= _READABLE, theme
+            assert runbook.page.evaluate(_TOO_WIDE) == 0, theme
+        # JupyterLab takes much out of outputs that were made elsewhere; this must be left.
+        expect(runbook.output(_VOLUMES).locator("td > div[align=right]").first).to_have_text("10\u00a0GiB")
+        _assert_no_complaint(runbook)

@@ -129,7 +129,10 @@ def download(
 def upload(
     connection: libvirt.virConnect, pool: str, name: str, file: Path, progress: Progress = silent
 ) -> str:
-    """Write a file over a volume's content, holes as holes.
+    """Write a file over a volume's content.
+
+    Holes are sent as holes only where that leaves the same content as zeros would: the daemon skips a hole,
+    so that what was there before stays, and it cuts the volume off at the end of the last one.
 
     Returns
     -------
@@ -137,11 +140,16 @@ def upload(
         The SHA-256 of what was sent.
     """
     sha = hashlib.sha256()
+    raw = volume(connection, pool, name)
     with file.open("rb", buffering=0) as source, _stream(connection) as stream:
-        total = os.fstat(source.fileno()).st_size
+        before = os.fstat(source.fileno())
+        total = before.st_size
+        _type, capacity, allocation = raw.info()
+        sparse = allocation == 0 and capacity == total
 
         def section(_stream: libvirt.virStream, _opaque: object) -> tuple[bool, int]:
-            return _section(source.fileno(), source.tell(), total)
+            here = source.tell()
+            return _section(source.fileno(), here, total) if sparse else (here < total, total - here)
 
         def data(_stream: libvirt.virStream, length: int, _opaque: object) -> bytes:
             block = source.read(length)
@@ -154,10 +162,11 @@ def upload(
             progress(source.seek(length, os.SEEK_CUR), total)
             return 0
 
-        volume(connection, pool, name).upload(stream, 0, total, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+        raw.upload(stream, 0, total, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
         stream.sparseSendAll(data, section, skip, None)
-        if source.tell() != total:
-            raise OSError(errno.EIO, f"the file ended after {source.tell()} of {total} bytes", str(file))
+        after = os.fstat(source.fileno())
+        if source.tell() != total or (after.st_size, after.st_mtime_ns) != (total, before.st_mtime_ns):
+            raise OSError(errno.EIO, "the file was changed while it was sent", str(file))
     return sha.hexdigest()
 
 

@@ -21,7 +21,10 @@ from kvmnb.units import format_size
 
 @dataclass(frozen=True)
 class UploadVolume:
-    """Write a file over a volume's content, through a libvirt stream; holes stay holes.
+    """Write a file over a volume's content, through a libvirt stream.
+
+    Holes stay holes where the volume is of the file's size and empty; elsewhere they are written as zeros,
+    since ``virsh vol-upload --sparse`` would leave what was there before.
 
     Parameters
     ----------
@@ -55,7 +58,6 @@ class UploadVolume:
             *given("--file", self.file),
             "--pool",
             self.pool,
-            "--sparse",
         ]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:

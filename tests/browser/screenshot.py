@@ -33,8 +33,10 @@ def _take(runbook: Runbook) -> None:
     if first is None or last is None:
         raise LookupError(f"the notebook has no cell {_FIRST if first is None else _LAST!r}")
     height = last["y"] + last["height"] - first["y"]
-    clip = {"x": first["x"], "y": first["y"], "width": first["width"], "height": height}
-    page.screenshot(path=_PICTURE, clip=clip)
+    page.screenshot(
+        path=_PICTURE,
+        clip={"x": first["x"], "y": first["y"], "width": first["width"], "height": height},
+    )
 
 
 def main() -> None:

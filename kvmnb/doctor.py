@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kvmnb import programs
+import pandas as pd
+
+from kvmnb import programs, schema
 from kvmnb.errors import ProgramFailed, Unreachable
+from kvmnb.storage import audit
+from kvmnb.storage.connection import Connection
 from kvmnb.units import format_size
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _ENOUGH_SPACE = 1024**3
 _OLDEST_PYTHON = (3, 11)
@@ -66,8 +66,6 @@ def doctor(uri: str | None = None) -> pd.DataFrame:
     pandas.DataFrame
         One row per check, with the columns of `kvmnb.schema.CHECKS`.
     """
-    from kvmnb import schema  # noqa: PLC0415 - pandas is slow to load, and checkup() works without
-
     return schema.CHECKS.build(asdict(check) for check in checkup(uri))
 
 
@@ -104,27 +102,16 @@ def _distribution(name: str) -> Check:
 
 
 def _libvirt(uri: str | None) -> Iterator[Check]:
-    binding = _distribution("libvirt-python")
-    yield binding
-    if binding.ok:
-        yield _daemon(uri)
-    else:
-        missing = "could not be asked without libvirt-python"
-        yield Check("libvirt daemon", False, missing, "install libvirt-python first, by running binder/up")
-
-
-def _daemon(uri: str | None) -> Check:
-    from kvmnb.storage.connection import Connection  # noqa: PLC0415 - it imports libvirt, which may be missing
-
+    yield _distribution("libvirt-python")
     where = uri or os.environ.get("LIBVIRT_DEFAULT_URI")
     try:
         connection = Connection(uri, readonly=True)
         version = connection.read("ask libvirt for its version", lambda raw: raw.getLibVersion())
     except Unreachable as error:
-        return Check("libvirt daemon", False, error.what, _daemon_remedy(where))
-    answered = f"{connection.uri} answers, libvirt {_dotted(version)}"
-    connection.close()
-    return Check("libvirt daemon", True, answered)
+        yield Check("libvirt daemon", False, error.what, _daemon_remedy(where))
+    else:
+        yield Check("libvirt daemon", True, f"{connection.uri} answers, libvirt {_dotted(version)}")
+        connection.close()
 
 
 def _dotted(version: int) -> str:
@@ -215,37 +202,28 @@ def _kernel() -> Iterator[Check]:
 
 
 def _space() -> Iterator[Check]:
-    if os.geteuid() == 0:
-        images = Path("/var/lib/libvirt/images")
+    """Look at the folders under which new pools are proposed and changes are recorded."""
+    root = os.environ.get("KVMNB_POOL_ROOT")
+    if root:
+        pools = Path(root)
+    elif os.geteuid() == 0:
+        pools = Path("/var/lib/libvirt")
     else:
-        images = _xdg("XDG_DATA_HOME", ".local/share") / "libvirt" / "images"
-    for name, folder in (("space for images", images), ("space for state", _state_folder())):
+        pools = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "libvirt"
+    for name, folder in (("space for pools", pools), ("space for state", audit.default_path().parent)):
         there = _nearest(folder)
         free = shutil.disk_usage(there).free
         ok = free >= _ENOUGH_SPACE
-        found = f"{format_size(free)} free for {folder}"
-        yield Check(
-            name, ok, found, None if ok else f"make room on the file system of {there}: 1 GiB at least"
-        )
+        remedy = None if ok else f"make room on the file system of {there}: 1 GiB at least"
+        yield Check(name, ok, f"{format_size(free)} free for {folder}", remedy)
 
 
 def _audit() -> Iterator[Check]:
-    named = os.environ.get("KVMNB_AUDIT_LOG")
-    log = Path(named) if named else _state_folder() / "audit.jsonl"
+    log = audit.default_path()
     there = log if log.exists() else _nearest(log.parent)
     ok = os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)) and not log.is_dir()
     found = f"{log} can be written" if ok else f"{log} cannot be written"
     yield Check("audit log", ok, found, None if ok else "set KVMNB_AUDIT_LOG to a file that you may write")
-
-
-def _state_folder() -> Path:
-    return _xdg("XDG_STATE_HOME", ".local/state") / "kvmnb"
-
-
-def _xdg(variable: str, otherwise: str) -> Path:
-    """Give a folder of the user's; a relative path in the variable does not count, as its standard says."""
-    named = Path(os.environ.get(variable, ""))
-    return named if named.is_absolute() else Path("~").expanduser() / otherwise
 
 
 def _nearest(folder: Path) -> Path:

@@ -13,6 +13,7 @@ import pytest
 
 from kvmnb import doctor, programs, schema
 from kvmnb.doctor import Check
+from kvmnb.storage import audit
 
 TEST_HOST = "test:///default"
 NAMES = [
@@ -27,7 +28,7 @@ NAMES = [
     "KVM",
     "FUSE",
     "kernel",
-    "space for images",
+    "space for pools",
     "space for state",
     "audit log",
 ]
@@ -133,17 +134,21 @@ def test_the_audit_log_is_named_and_must_be_writable(monkeypatch: pytest.MonkeyP
     assert "KVMNB_AUDIT_LOG" in str(refused.remedy)
 
 
-def test_the_state_folder_follows_its_standard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_audit_log_is_the_one_that_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("KVMNB_AUDIT_LOG", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert str(tmp_path / "kvmnb") in only(doctor.checkup(TEST_HOST), "audit log").found
-    monkeypatch.setenv("XDG_STATE_HOME", "relative/does/not/count")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert str(tmp_path / "home" / ".local/state/kvmnb") in only(doctor.checkup(TEST_HOST), "audit log").found
+    assert str(audit.default_path()) in only(doctor.checkup(TEST_HOST), "audit log").found
+
+
+def test_space_is_measured_where_pools_are_proposed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KVMNB_POOL_ROOT", str(tmp_path / "not" / "yet"))
+    space = only(doctor.checkup(TEST_HOST), "space for pools")
+    assert space.ok == (shutil.disk_usage(tmp_path).free >= 1024**3)
+    assert space.found.endswith(f"free for {tmp_path}/not/yet")
 
 
 def test_space_is_measured_where_it_will_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("KVMNB_AUDIT_LOG", str(tmp_path / "kvmnb" / "audit.jsonl"))
     space = only(doctor.checkup(TEST_HOST), "space for state")
     assert space.ok == (shutil.disk_usage(tmp_path).free >= 1024**3)
     assert f"free for {tmp_path / 'kvmnb'}" in space.found

@@ -97,14 +97,8 @@ class Lab:
         settings.mkdir(parents=True)
         (settings / "notification.jupyterlab-settings").write_text(json.dumps(_NO_NEWS))
         # setpriv: if the tests are killed, the kernel ends the server, which ends its notebooks' kernels.
-        command = [
-            program("setpriv", "util-linux"),
-            "--pdeathsig",
-            "TERM",
-            sys.executable,
-            "-m",
-            "jupyterlab",
-        ]
+        command = [program("setpriv", "util-linux"), "--pdeathsig", "TERM"]
+        command += [sys.executable, "-m", "jupyterlab"]
         command += [*_SERVER, "--allow-root"] if os.geteuid() == 0 else _SERVER
         command += [f"--ServerApp.port={self._port}", "--ServerApp.port_retries=0"]
         with self.log.open("wb") as log:
@@ -185,7 +179,9 @@ class Lab:
         shutil.copy(_ROOT / "notebooks" / notebook, self.folder)
         expect.set_options(timeout=_PATIENCE)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_BROWSER)
+            # The profile is Playwright's own, in a temporary folder; what else Chromium keeps goes to this home.
+            home = os.environ | {"HOME": str(self._base)}
+            browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_BROWSER, env=home)
             page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
             page.set_default_timeout(_PATIENCE)
             runbook = Runbook(page)
@@ -226,7 +222,7 @@ class Runbook:
 
     def note_request(self, url: str, origin: str) -> None:
         """Keep an address that is not JupyterLab's."""
-        if not url.startswith((origin, origin.replace("http", "ws"), "data:", "blob:")):
+        if not url.startswith((origin, "data:", "blob:")):
             self.strangers.append(url)
 
     def keep_failure(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import libvirt
 import pandas as pd
 
-from kvmnb.errors import ActionFailed, KvmnbError, ReadOnly, Refused
+from kvmnb.errors import ActionFailed, KvmnbError, ReadOnly, Refused, Unreachable
 from kvmnb.schema import APPLIED
 from kvmnb.storage.action import Action, met
 from kvmnb.storage.audit import Audit
@@ -120,7 +120,6 @@ class _Run:
     audit: Audit
     progress: MakeProgress | None
     steps: list[_Done] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     def step(self, action: Action) -> None:
         """Run one action, if it is not so already, and look at what it left."""
@@ -140,9 +139,10 @@ class _Run:
     def _change(self, done: _Done) -> None:
         try:
             self._run(done.action, lambda: self.steps.append(done))
-        except (KeyboardInterrupt, KvmnbError, OSError):
-            # A call of libvirt that is under way comes to its end before Ctrl-C is heard, and one that
-            # failed late, or whose answer was lost, may have come far enough to need undoing.
+        except (KeyboardInterrupt, Unreachable):
+            # A call of libvirt that is under way comes to its end before Ctrl-C is heard, and one whose
+            # answer was lost may have been done. One that libvirt refused was not: what is there now, such
+            # as a volume of that name, is another client's, and must not be undone.
             with suppress(KvmnbError):
                 if done not in self.steps and done.undo and met(done.action, read_inventory(self.connection)):
                     done.outcome = "failed, but took effect"

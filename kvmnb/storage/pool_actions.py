@@ -411,6 +411,9 @@ class StopPool:
         return met(self, seen)
 
     def assume(self, seen: Inventory) -> Inventory:
+        pool = seen.pool(self.pool)
+        if pool is not None and pool.persistent is False:
+            return seen.assume_no_pool(self.pool)
         volumes = seen.volumes_of(self.pool)
         seen = _with(seen, self.pool, state="inactive", capacity=None, allocation=None, available=None)
         for volume in volumes:

@@ -33,10 +33,11 @@ def remove_pool(name: str, seen: Inventory, *, delete_target: bool = True) -> It
     """Stop a pool, delete its empty folder, and undefine it."""
     pool = seen.pool(name)
     yield StopPool(name)
+    if pool is not None and pool.persistent is False:
+        return  # once it is stopped there is no pool any more, to delete or to undefine
     if delete_target and (pool is None or pool.spec.type in {"dir", "fs", "netfs"}):
         yield DeletePool(name)
-    if pool is None or pool.persistent is not False:
-        yield UndefinePool(name)
+    yield UndefinePool(name)
 
 
 def create_volume(

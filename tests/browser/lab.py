@@ -179,8 +179,8 @@ class Lab:
         shutil.copy(_ROOT / "notebooks" / notebook, self.folder)
         expect.set_options(timeout=_PATIENCE)
         with sync_playwright() as playwright:
-            # The profile is Playwright's own, in a temporary folder; what else Chromium keeps goes to this home.
-            home = os.environ | {"HOME": str(self._base)}
+            # The profile is a temporary folder of Playwright's; what else Chromium keeps goes to this home.
+            home: dict[str, str | float | bool] = {**os.environ, "HOME": str(self._base)}
             browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_BROWSER, env=home)
             page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
             page.set_default_timeout(_PATIENCE)

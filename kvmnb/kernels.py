@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import zmq
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 
 
-def own_kernel(uri: str | None, made: Callable[[AsyncKernelManager], None]) -> type[AsyncKernelManager]:
+def own_kernel(
+    uri: str | None, said: IO[bytes], made: Callable[[AsyncKernelManager], None]
+) -> type[AsyncKernelManager]:
     """Make the class that starts this environment's Python as a kernel.
 
     Parameters
     ----------
     uri : str or None
         The libvirt URI that the kernel finds in ``LIBVIRT_DEFAULT_URI``.
+    said : file
+        Gets what the kernel itself writes, as when it dies; what cells write is in the notebook.
     made : callable
         Gets each kernel manager that is made of the class.
 
@@ -36,6 +40,10 @@ def own_kernel(uri: str | None, made: Callable[[AsyncKernelManager], None]) -> t
                 # Values here are templates, in which $ begins a name.
                 self.kernel_spec.env = {"LIBVIRT_DEFAULT_URI": uri.replace("$", "$$")}
             made(self)
+
+        # jupyter_client declares it for its kernel managers that wait; this one is awaited.
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+            await super().start_kernel(stdout=said, stderr=said, **options)
 
     return Kernel
 

@@ -6,13 +6,14 @@ import getpass
 import os
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 import papermill
 from jupyter_client.manager import AsyncKernelManager
@@ -28,6 +29,8 @@ from kvmnb.record_files import load, log_path, now, reserve, save, write
 
 #: Marks the cells by which papermill points at an error; the stamp says the same in the kit's words.
 _PAPERMILL_TAG = "papermill-error-cell-tag"
+#: How many of a dead kernel's last lines an error repeats.
+_LAST_LINES = 5
 
 
 class RunbookInterrupted(RunbookFailed):
@@ -196,33 +199,35 @@ class _Run:
     def execute(self) -> None:
         """Run the cells; how it went is then known to this object."""
         self.tell(str(self.begun.path))
-        try:
-            papermill.execute_notebook(
-                _braced(self.source),
-                _braced(self.part),
-                parameters=dict(self.begun.parameters),
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                kernel_manager_class=own_kernel(self.begun.uri, self.kernels.append),
-                resources={"metadata": {"path": str(self.source.parent)}},
-                coalesce_streams=True,
-                # An interrupt is part of ending a kernel; some complain of it.
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-                on_notebook_start=self._opens,
-                on_cell_start=self._starts,
-                on_cell_execute=self._executes,
-                on_cell_executed=self._executed,
-            )
-            self.completed = True
-        except papermill.PapermillExecutionError:
-            # Raised for an error that the cell's tag allows as well: `at` says whether it was one.
-            self.completed = True
-        except (_Stopped, KeyboardInterrupt):
-            pass  # `interrupts` says so
-        except (DeadKernelError, RuntimeError, OSError) as error:
-            # jupyter_client raises RuntimeError for a kernel that dies, or hangs, while it starts.
-            self.error = _one_line(str(error))
+        with tempfile.TemporaryFile() as said:
+            try:
+                self._execute(said)
+                self.completed = True
+            except papermill.PapermillExecutionError:
+                # Raised for an error that the cell's tag allows as well: `at` says whether it was one.
+                self.completed = True
+            except (_Stopped, KeyboardInterrupt):
+                pass  # `interrupts` says so
+            except (DeadKernelError, RuntimeError, OSError) as error:
+                # jupyter_client raises RuntimeError for a kernel that dies, or hangs, while it starts.
+                self.error = f"{_one_line(str(error)).rstrip('.')}{_last_words(said)}"
+
+    def _execute(self, said: IO[bytes]) -> None:
+        papermill.execute_notebook(
+            _braced(self.source),
+            _braced(self.part),
+            parameters=dict(self.begun.parameters),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            kernel_manager_class=own_kernel(self.begun.uri, said, self.kernels.append),
+            resources={"metadata": {"path": str(self.source.parent)}},
+            coalesce_streams=True,
+            on_notebook_start=self._opens,
+            on_cell_start=self._starts,
+            on_cell_execute=self._executes,
+            on_cell_executed=self._executed,
+        )
 
     def finish(self) -> Record:
         """Stamp the notebook, as far as it came, and put it in the record's place."""
@@ -256,6 +261,14 @@ class _Run:
 def _braced(path: Path) -> str:
     """Write a path for papermill, which fills in what stands between braces."""
     return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _last_words(said: IO[bytes]) -> str:
+    """Give the end of what a kernel itself wrote, which may tell why it died."""
+    said.seek(0)
+    lines = said.read().decode(errors="backslashreplace").split("\n")
+    last = [_one_line(line) for line in lines if line.strip()][-_LAST_LINES:]
+    return f" (the kernel's last words: {' / '.join(last)})" if last else ""
 
 
 def _one_line(text: str) -> str:

@@ -7,28 +7,20 @@ import io
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape
 
 import libvirt
 import pandas as pd
 import pytest
 
-from kvmnb import __version__, connect, plain, schema
+from kvmnb import __version__, connect, schema
 from kvmnb.cli import main
 from tests.daemon import Daemon
+from tests.notebooks import write
 from tests.plugin import RunningPool
-from tests.test_runbook import write
 
 KVMNB = [sys.executable, "-m", "kvmnb"]
 NAMES = ["=cmd|x", "two\nlines", "<b>x<&]]>", "@x", "\t=x", "+1", "-rf", "é\u202e", 'a,"b"', "plain"]
@@ -121,33 +113,6 @@ def connect_frame(daemon: Daemon, name: str) -> pd.DataFrame:
     with connect(daemon.uri) as host:
         frame: pd.DataFrame = getattr(host, name)()
         return frame
-
-
-def test_csv_of_every_kind_of_value() -> None:
-    row: dict[str, Any] = dict.fromkeys(schema.VOLUMES.names)
-    row |= {"name": "\x1b[31mred\x9b", "pool": "\uff1d1", "capacity": 2**60, "owner": -1}
-    row |= {"chain": ("=a", "b\nc"), "chain_known": False, "modified": 1_700_000_000_000_000_001}
-    frame = schema.VOLUMES.build([row])
-    written = next(csv.DictReader(io.StringIO(plain.to_csv(frame))))
-    assert written["name"] == r"\x1b[31mred\x9b"
-    assert written["pool"] == "'\uff1d1"
-    assert written["capacity"] == str(2**60)
-    assert written["owner"] == "-1"
-    assert json.loads(written["chain"]) == ["=a", "b\nc"]
-    assert written["chain_known"] == "false"
-    assert written["modified"] == "2023-11-14T22:13:20.000000001+00:00"
-    assert written["allocation"] == ""
-
-
-def test_json_of_every_kind_of_value() -> None:
-    row: dict[str, Any] = dict.fromkeys(schema.VOLUMES.names)
-    row |= {"name": "\x1b\x7f\x9b", "chain": ("=a",), "owner": -1, "chain_known": True}
-    text = plain.to_json(schema.VOLUMES.build([row]))
-    assert not [c for c in text if c != "\n" and not c.isprintable()]
-    [read] = json.loads(text)
-    assert read["name"] == "\x1b\x7f\x9b"
-    assert (read["chain"], read["owner"], read["chain_known"], read["modified"]) == (["=a"], -1, True, None)
-    assert plain.to_json(schema.VOLUMES.empty()) == "[]\n"
 
 
 def test_audit_needs_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,95 +224,3 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"kvmnb {__version__}\n"
-
-
-def fetch(address: str) -> int:
-    """Give the status of an answer."""
-    try:
-        with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - our own server
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
-
-
-@contextmanager
-def lab(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start JupyterLab in a folder; give the address that it prints."""
-    process = subprocess.Popen(
-        [*KVMNB, "lab", "--no-browser", *words],
-        cwd=folder,
-        env=os.environ | {"HOME": str(folder), "JUPYTER_CONFIG_DIR": str(folder / "config")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        said: list[str] = []
-        for line in process.stdout:
-            said.append(line)
-            if line.strip().startswith("http://"):
-                break
-        else:
-            pytest.fail(f"no address was printed: {said}")
-        yield said[-1].strip(), process
-    finally:
-        watchdog.cancel()
-        process.terminate()
-        process.communicate(timeout=30)
-
-
-#: 127.0.0.1 and ::1, as the kernel writes them on a little-endian machine.
-LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
-
-
-def listeners(port: int) -> set[str]:
-    """Give the addresses at which something listens at the port."""
-    lines = [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
-    listening = [fields[1].split(":") for fields in map(str.split, lines) if fields[3] == "0A"]
-    found = {address for address, hexadecimal in listening if int(hexadecimal, 16) == port}
-    assert found
-    return found
-
-
-def test_lab_answers_at_the_address_it_prints(tmp_path: Path) -> None:
-    (tmp_path / "notebooks").mkdir()
-    write(tmp_path / "notebooks" / "mine.ipynb", "1")
-    (tmp_path / "config").mkdir()
-    # A user's own settings must not open it to others.
-    settings = {"ServerApp": {"ip": "0.0.0.0", "allow_root": False}, "IdentityProvider": {"token": ""}}  # noqa: S104
-    (tmp_path / "config" / "jupyter_server_config.json").write_text(json.dumps(settings))
-    with lab(tmp_path) as (address, process):
-        found = re.fullmatch(r"http://localhost:(\d+)/lab\?token=([0-9a-f]{48})", address)
-        assert found
-        port, token = found.groups()
-        assert fetch(address) == 200
-        contents = f"http://localhost:{port}/api/contents"
-        assert fetch(contents) == 403
-        assert fetch(f"{contents}?token=wrong") == 403
-        with urllib.request.urlopen(f"{contents}?token={token}", timeout=30) as answer:  # noqa: S310
-            assert [one["name"] for one in json.load(answer)["content"]] == ["mine.ipynb"]
-        assert token not in Path(f"/proc/{process.pid}/cmdline").read_text()
-        listening = subprocess.run(
-            ["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True
-        )
-        assert {line.split()[3] for line in listening.stdout.splitlines()} <= {
-            f"127.0.0.1:{port}",
-            f"[::1]:{port}",
-        }
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
-    with pytest.raises(urllib.error.URLError):
-        fetch(address)
-
-
-def test_lab_at_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        assert main(["lab", "--port", str(taken.getsockname()[1])]) == 1
-    assert re.fullmatch(r"kvmnb: Port \d+ cannot be listened at\. Name another .*\n", capsys.readouterr().err)

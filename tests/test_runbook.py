@@ -4,49 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 
 from kvmnb import runbook
-from kvmnb.errors import BadValue, NotFound, RunbookFailed
-from kvmnb.places import find
+from kvmnb.errors import BadValue, RunbookFailed
 from kvmnb.record import cell_number, heading_above
 from kvmnb.record_files import RecordFailed
 from tests.daemon import Daemon
-
-PARAMETERS = 'pool = "vmdisk"  # name\ncount = 3\nshare = 0.5\nforce = False\nsize = 10 * 1024'
-ECHO = "print([pool, count, share, force, size])"
-
-
-def write(path: Path, *cells: str, tags: Sequence[str] = ()) -> Path:
-    """Write a notebook: what begins with # is Markdown; the last cell gets the tags."""
-    notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
-    for source in (PARAMETERS, *cells):
-        make = nbformat.v4.new_markdown_cell if source.startswith("#") else nbformat.v4.new_code_cell
-        notebook.cells.append(make(source))  # type: ignore[no-untyped-call]
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    if tags:
-        notebook.cells[-1].metadata["tags"] = list(tags)
-    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
-    return path
-
-
-def read(path: Path) -> Any:  # noqa: ANN401 - nbformat has no types
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    nbformat.validate(notebook)
-    return notebook
-
-
-def texts(notebook: Any) -> list[str]:  # noqa: ANN401
-    return [o.text for c in notebook.cells for o in c.get("outputs", []) if o.output_type == "stream"]
+from tests.notebooks import ECHO, read, texts, write
 
 
 def test_success_is_stamped(tmp_path: Path) -> None:
@@ -90,11 +59,23 @@ def test_failing_cell_keeps_the_record(tmp_path: Path) -> None:
 
 def test_dying_kernel_keeps_the_record(tmp_path: Path) -> None:
     source = write(tmp_path / "dies.ipynb", ECHO, "# Die", "import os; os._exit(3)")
-    with pytest.raises(RunbookFailed, match=r'cell \[3\], under "Die": Kernel died'):
+    with pytest.raises(RunbookFailed, match=r'cell \[3\], under "Die": Kernel died\.'):
         runbook.run(str(source), record=tmp_path / "out.ipynb")
     notebook = read(tmp_path / "out.ipynb")
     assert notebook.metadata.kvmnb.outcome == "failed"
     assert texts(notebook) == ["['vmdisk', 3, 0.5, False, 10240]\n"]
+
+
+def test_a_kernel_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "a.ipynb", ECHO)
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    with pytest.raises(
+        RunbookFailed, match=r"Kernel died before .*last words: .*No module named 'encodings'"
+    ):
+        runbook.run(str(source), record=tmp_path / "out.ipynb")
+    said = read(tmp_path / "out.ipynb").metadata.kvmnb
+    assert (said.outcome, said.failed_cell) == ("failed", None)
+    assert not (tmp_path / ".out.part.ipynb").exists()
 
 
 @pytest.mark.parametrize(
@@ -111,55 +92,6 @@ def test_exit_with_a_code_is_a_failure(tmp_path: Path) -> None:
     source = write(tmp_path / "exits.ipynb", "import sys; sys.exit(4)")
     with pytest.raises(RunbookFailed, match="SystemExit: 4"):
         runbook.run(str(source), record=tmp_path / "out.ipynb")
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "value"),
-    [
-        ("pool", "12", "12"),
-        ("pool", "true", "true"),
-        ("pool", '"; import os; "\\', '"; import os; "\\'),
-        ("pool", "two\nlines <&]]> é", "two\nlines <&]]> é"),
-        ("count", "-7", -7),
-        ("share", "1e-1", 0.1),
-        ("share", "2", 2),
-        ("force", "true", True),
-        ("force", "False", False),
-        ("size", "10G", "10G"),
-        ("size", "0755", "0755"),
-        ("size", "12", 12),
-        ("size", "null", None),
-        ("size", "[1, 2]", [1, 2]),
-    ],
-)
-def test_parameters_arrive_as_meant(name: str, text: str, value: object, tmp_path: Path) -> None:
-    source = write(tmp_path / "a.ipynb", f"import json; print(json.dumps({name}))")
-    done = runbook.run(str(source), {name: text}, record=tmp_path)
-    assert done.parameters == {name: value}
-    assert json.loads(texts(read(done.path))[0]) == value
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (
-            {"pol": "x"},
-            r'no parameter \'pol\'. Its .*: pool="vmdisk", count=3, share=0.5, force=False, size=10 ',
-        ),
-        ({"count": "10G"}, "'count' cannot be '10G'. Give a whole number, such as 3."),
-        ({"count": "true"}, "'count' cannot be True"),
-        ({"share": "half"}, "'share' cannot be 'half'. Give a number"),
-        ({"force": "yes"}, "'force' cannot be 'yes'. Give true or false"),
-        ({"pool": os.fsdecode(b"\xff")}, "not UTF-8"),
-    ],
-)
-def test_parameters_that_do_not_fit_are_refused(
-    given: dict[str, object], message: str, tmp_path: Path
-) -> None:
-    source = write(tmp_path / "a.ipynb", ECHO)
-    with pytest.raises(BadValue, match=message):
-        runbook.run(str(source), given, record=tmp_path / "out.ipynb")
-    assert not (tmp_path / "out.ipynb").exists()
 
 
 def test_long_output_goes_to_a_log(tmp_path: Path) -> None:
@@ -227,20 +159,6 @@ def test_a_uri_is_no_template(tmp_path: Path) -> None:
     assert texts(read(done.path)) == ["test:///a$HOME$$b\n"]
 
 
-def test_runbooks_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "notebooks").mkdir()
-    own = write(tmp_path / "notebooks" / "01_pool_setup.ipynb", ECHO)
-    kits = find("01_pool_setup")
-    monkeypatch.chdir(tmp_path)
-    assert find("01_pool_setup") == find("01_pool_setup.ipynb") == own
-    assert kits != own
-    assert find("notebooks/01_pool_setup.ipynb") == own
-    with pytest.raises(NotFound, match=r"no runbook 'nope'.*one of: .*01_pool_setup"):
-        find("nope")
-    with pytest.raises(NotFound):
-        find("../notebooks/01_pool_setup")
-
-
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"nbformat": 4}', "\udcff"])
 def test_a_file_that_is_no_notebook(content: str, tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
@@ -261,83 +179,3 @@ def test_headings_and_numbers() -> None:
     assert heading_above(cells, 4) == "One"
     assert heading_above(cells, 0) == ""
     assert cell_number(cells, 4) == 2
-
-
-def start(source: Path, flag: Path, **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401
-    """Run a notebook by the command; give it once its cell has made the flag."""
-    command = [
-        sys.executable,
-        "-m",
-        "kvmnb",
-        "run",
-        str(source),
-        "--record",
-        str(source.with_name("out.ipynb")),
-    ]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-    deadline = time.monotonic() + 60
-    while not flag.exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    return process
-
-
-def waits(flag: Path, before: str = "") -> str:
-    made = f"pathlib.Path({str(flag)!r}).write_text(str(os.getpid()))"
-    waiting = "try:\n    time.sleep(100)\nfinally:\n    print('tidied')"
-    return "\n".join(["import os, pathlib, signal, time", before, made, waiting])
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_cell_can_clean_up(number: signal.Signals, tmp_path: Path) -> None:
-    flag = tmp_path / "flag"
-    process = start(write(tmp_path / "a.ipynb", "# Wait", waits(flag), "print('never')"), flag)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
-    assert out == f"{tmp_path / 'out.ipynb'}\n"
-    assert 'was interrupted at cell [2], under "Wait": KeyboardInterrupt' in err
-    assert "Traceback" not in err
-    notebook = read(tmp_path / "out.ipynb")
-    assert notebook.metadata.kvmnb.outcome == "interrupted"
-    assert notebook.metadata.kvmnb.failed_cell == {"number": 2, "heading": "Wait"}
-    assert texts(notebook) == ["tidied\n"]
-
-
-def test_a_second_interrupt_ends_a_kernel_that_does_not_heed(tmp_path: Path) -> None:
-    flag = tmp_path / "flag"
-    stubborn = waits(flag, "signal.signal(signal.SIGINT, signal.SIG_IGN)")
-    process = start(write(tmp_path / "a.ipynb", ECHO, stubborn), flag)
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
-    notebook = read(tmp_path / "out.ipynb")
-    assert notebook.metadata.kvmnb.outcome == "interrupted"
-    assert len(texts(notebook)) == 1
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(flag.read_text()), 0)
-
-
-def test_a_run_that_is_killed_leaves_what_it_had(tmp_path: Path) -> None:
-    flag = tmp_path / "flag"
-    process = start(write(tmp_path / "a.ipynb", ECHO, waits(flag)), flag)
-    process.kill()
-    process.communicate(timeout=30)
-    assert read(tmp_path / "out.ipynb").metadata.kvmnb.outcome == "running"
-    assert texts(read(tmp_path / ".out.part.ipynb")) == ["['vmdisk', 3, 0.5, False, 10240]\n"]
-
-
-def test_nobody_reading_does_not_end_the_run(tmp_path: Path) -> None:
-    flag = tmp_path / "flag"
-    process = start(write(tmp_path / "a.ipynb", waits(flag).replace("100", "1"), ECHO, ECHO), flag)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    process.stderr.close()
-    assert process.wait(timeout=30) == 0
-    assert read(tmp_path / "out.ipynb").metadata.kvmnb.outcome == "succeeded"

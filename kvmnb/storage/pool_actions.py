@@ -178,7 +178,7 @@ class BuildPool:
 
     def describe(self) -> str:
         over = ", DESTROYING what is on its source" if self.overwrite else ""
-        return f"Build pool {self.pool!r}: make its folder, or what its type needs instead{over}"
+        return f"Build pool {self.pool!r}: make what its type needs, such as its folder{over}"
 
     def virsh(self) -> list[str]:
         return [
@@ -450,7 +450,7 @@ class DeletePool:
 
     def describe(self) -> str:
         return (
-            f"Delete the storage of pool {self.pool!r}: its folder, which must be empty, or its volume group"
+            f"Delete what pool {self.pool!r} was built on, such as its folder, which must be empty"
         )
 
     def virsh(self) -> list[str]:
@@ -472,7 +472,9 @@ class DeletePool:
             yield from rules.folder_not_empty(pool, seen)
 
     def already(self, seen: Inventory) -> bool:
-        return met(self, seen)
+        pool = seen.pool(self.pool)
+        # A volume group without volumes has no folder below /dev, and is there all the same.
+        return pool is not None and pool.spec.type != "logical" and met(self, seen)
 
     def assume(self, seen: Inventory) -> Inventory:
         pool = seen.pool(self.pool)

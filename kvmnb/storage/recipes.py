@@ -15,7 +15,7 @@ from kvmnb.storage.pool_actions import (
     StopPool,
     UndefinePool,
 )
-from kvmnb.storage.volume_actions import CreateVolume, Preallocation
+from kvmnb.storage.volume_actions import FILE_POOLS, CreateVolume, Preallocation
 from kvmnb.units import parse_size
 
 
@@ -52,11 +52,14 @@ def create_volume(
 ) -> Iterator[Action]:
     """Create a volume; the format of a backing volume is looked up, so that it is never guessed by QEMU."""
     backing = seen.volume(pool, backing_volume) if backing_volume and seen.pool(pool) else None
+    found = seen.pool(pool)
+    # A block device is raw; libvirt wants that unsaid.
+    unsaid = format == "raw" and found is not None and found.spec.type not in FILE_POOLS
     yield CreateVolume(
         pool,
         name,
         parse_size(capacity),
-        format=format,
+        format="" if unsaid else format,
         preallocation=preallocation,
         backing_volume=backing_volume,
         backing_format=(backing.format or "") if backing else "",

@@ -24,8 +24,8 @@ Preallocation = Literal["off", "metadata", "falloc"]
 #: Formats that QEMU can create and libvirt can ask for. Others (iso, dmg …) are only ever found.
 CREATABLE = ("raw", "qcow2", "qcow", "qed", "vdi", "vmdk", "vpc")
 
-#: Formats whose capacity QEMU rounds up to a disk geometry.
-_ROUNDED = {"vpc"}
+#: Formats whose capacity is rounded up: to a disk geometry by QEMU, to an extent where there is no format.
+_ROUNDED = {"vpc", ""}
 
 #: Types of pool whose volumes are files in a folder, so that they have a format.
 FILE_POOLS = {"dir", "fs", "netfs"}
@@ -79,7 +79,7 @@ class CreateVolume:
     capacity : int or str
         The size that a guest sees, in bytes or as ``"10G"``; kept as bytes.
     format : str
-        raw, qcow2, qcow, qed, vdi, vmdk or vpc. Pools of block devices take raw only.
+        raw, qcow2, qcow, qed, vdi, vmdk or vpc; empty in a pool of block devices, which have none.
     preallocation : {"off", "metadata", "falloc"}
         Take no space yet, lay out qcow2's tables, or reserve all space now.
     backing_volume : str
@@ -105,7 +105,8 @@ class CreateVolume:
         if self.backing_volume:
             extra += f", as an overlay of {self.backing_volume!r}"
         size = format_size(self.capacity)
-        return f"Create the {size} {self.format} volume {self.name!r} in pool {self.pool!r}{extra}"
+        kind = f"{self.format} volume" if self.format else "volume"
+        return f"Create the {size} {kind} {self.name!r} in pool {self.pool!r}{extra}"
 
     @property
     def _allocation(self) -> int | None:
@@ -150,12 +151,20 @@ class CreateVolume:
 
     def _format_problems(self, pool: Pool, seen: Inventory) -> Iterator[Problem]:
         if pool.spec.type not in FILE_POOLS:
-            if self.format != "raw":
+            # libvirt takes raw for an unknown type of partition, and allocates nothing of a logical volume.
+            if self.format:
                 yield Problem(
                     f"A {pool.spec.type} pool has block devices, not {self.format} images",
-                    "use format 'raw'",
+                    "leave the format empty: format=''",
                     "format",
                 )
+            for name in ("backing_volume", "preallocation"):
+                if getattr(self, name) not in {"", "off"}:
+                    yield Problem(
+                        f"A {pool.spec.type} pool has block devices, allocated whole, on no backing store",
+                        f"leave out {name}",
+                        name,
+                    )
             return
         known = seen.reader.formats(pool.spec.type) or CREATABLE
         choices = [name for name in CREATABLE if name in known]
@@ -255,11 +264,11 @@ class CreateVolume:
         pool.createXML(xml, libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA if tables else 0)
 
     def expected(self) -> tuple[Expectation, ...]:
-        rounded = self.format in _ROUNDED
-        return (
-            _volume_fact("format", self.pool, self.name, self.format, lambda volume: volume.format),
-            _capacity(self.pool, self.name, self.capacity, rounded=rounded),
-        )
+        size = _capacity(self.pool, self.name, self.capacity, rounded=self.format in _ROUNDED)
+        if not self.format:
+            return (_presence(self.pool, self.name, "present"), size)
+        kind = _volume_fact("format", self.pool, self.name, self.format, lambda volume: volume.format)
+        return (kind, size)
 
     def inverse(self, before: Inventory) -> tuple[Action, ...]:
         if before.volume(self.pool, self.name):

@@ -43,6 +43,11 @@ class Step:
         return tuple(problem for problem in self.problems if problem.severity == "warn")
 
 
+def _printable(line: str) -> str:
+    """Escape what a terminal would obey rather than show."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
 @dataclass(frozen=True)
 class Plan(Sequence[Step]):
     """Actions in order, with what was found when they were checked against a host.
@@ -134,11 +139,12 @@ class Plan(Sequence[Step]):
     def __repr__(self) -> str:
         if self._single:
             _, words, virsh, notes = next(self._lines())
-            return "\n".join([f"Plan: {words}", f"  {virsh}", *(f"  {note}" for note in notes or ["to do"])])
+            lines = [f"Plan: {words}", f"  {virsh}", *(f"  {note}" for note in notes or ["to do"])]
+            return "\n".join(map(_printable, lines))
         lines = [f"Plan: {self.title} ({self._verdict()})"]
         for number, words, virsh, notes in self._lines():
             lines += [f"{number:>3}. {words}", f"       {virsh}", *(f"       {note}" for note in notes)]
-        return "\n".join(lines)
+        return "\n".join(map(_printable, lines))
 
     def _repr_html_(self) -> str:
         def row(tag: str, number: str, does: str, now: str) -> str:

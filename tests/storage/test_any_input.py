@@ -46,7 +46,8 @@ def test_a_plan_takes_anything(made_up: Host, name: str, data: st.DataObject) ->
         plan = made_up.plan(action)
     except KvmnbError:
         return
-    assert action.describe() in repr(plan)
+    assert action.describe() in plan.frame["what"].tolist()
+    assert all(line.isprintable() for line in repr(plan).split("\n"))
     assert plan._repr_html_()
     assert len(plan.frame) == 1
     assert action.virsh()[0] == "virsh"

@@ -307,5 +307,6 @@ def read_disks(root: ET.Element, where: str = "") -> tuple[Disk, ...]:
 
 def read_guest_files(root: ET.Element) -> tuple[tuple[str, str], ...]:
     """Read the files of a guest's XML that are no disks, as (role, path)."""
-    found = ((role, root.findtext(path)) for role, path in _GUEST_FILES.items())
+    found = [(role, root.findtext(path)) for role, path in _GUEST_FILES.items()]
+    found += [("memory", source.text) for source in root.iterfind("devices/memory/source/path")]
     return tuple((role, path) for role, path in found if path)

@@ -17,6 +17,8 @@ from tests.storage.builders import (
     digest,
     disk,
     file_disk,
+    guest_xml,
+    opened,
     overlay,
     start_guest,
 )
@@ -115,6 +117,22 @@ def test_firmware_variables(site: Site) -> None:
     define_guest(site, "vm1", os=loader)
     refused(site, delete, "'vm1'", "loader", name="code.fd")
     refused(site, delete, "'vm1'", "nvram", name="vars.fd")
+
+
+def test_file_behind_persistent_memory(site: Site) -> None:
+    path = site.running().volume("memory.raw", format="raw")
+    memory = (
+        f"<memory model='nvdimm'><source><path>{path}</path></source><target><size unit='MiB'>128</size>"
+        "<node>0</node><label><size unit='KiB'>128</size></label></target></memory>"
+    )
+    plain = guest_xml("vm1", memory)
+    room = "<maxMemory slots='4' unit='MiB'>2048</maxMemory><memory unit='MiB'>512</memory>"
+    cells = "<cpu><numa><cell id='0' cpus='0' memory='512' unit='MiB'/></numa></cpu><devices>"
+    with opened(site.daemon) as connection:
+        connection.defineXML(
+            plain.replace("<memory unit='MiB'>16</memory>", room).replace("<devices>", cells)
+        )
+    refused(site, delete, "'vm1'", "memory", name="memory.raw")
 
 
 def test_disk_for_the_next_boot_alone(site: Site) -> None:

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from kvmnb.errors import BadValue
 from kvmnb.host import Host
 from kvmnb.storage import recipes
+from kvmnb.storage.actions import Preallocation
 from kvmnb.storage.model import PoolSpec
 from kvmnb.storage.plan import Plan, check
-from kvmnb.storage.volume_actions import Preallocation
 
 
 def create_pool(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import stat
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -17,12 +13,10 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from kvmnb.errors import KvmnbError, LibvirtFailed, NotFound, ProgramFailed
-from kvmnb.programs import run
-from kvmnb.storage import streams
+from kvmnb.errors import KvmnbError, LibvirtFailed, NotFound
+from kvmnb.storage import files, objects, streams
 from kvmnb.storage.connection import Connection
-from kvmnb.storage.model import FILE_GONE, Disk, Guest, Image, Inventory, PathKind, Pool, PoolSpec, Volume
-from kvmnb.storage.xml import read_disks, read_guest_files, read_pool, read_volume
+from kvmnb.storage.model import Guest, Image, Inventory, PathKind, Volume
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -33,33 +27,6 @@ WORKERS = 8
 
 #: How many things a worker reads before it reports: handing over each by itself costs as much as reading it.
 _BATCH = 64
-
-_POOL_STATES = {
-    libvirt.VIR_STORAGE_POOL_INACTIVE: "inactive",
-    libvirt.VIR_STORAGE_POOL_BUILDING: "building",
-    libvirt.VIR_STORAGE_POOL_RUNNING: "running",
-    libvirt.VIR_STORAGE_POOL_DEGRADED: "degraded",
-    libvirt.VIR_STORAGE_POOL_INACCESSIBLE: "inaccessible",
-}
-_GUEST_STATES = {
-    libvirt.VIR_DOMAIN_NOSTATE: "no state",
-    libvirt.VIR_DOMAIN_RUNNING: "running",
-    libvirt.VIR_DOMAIN_BLOCKED: "idle",
-    libvirt.VIR_DOMAIN_PAUSED: "paused",
-    libvirt.VIR_DOMAIN_SHUTDOWN: "in shutdown",
-    libvirt.VIR_DOMAIN_SHUTOFF: "shut off",
-    libvirt.VIR_DOMAIN_CRASHED: "crashed",
-    libvirt.VIR_DOMAIN_PMSUSPENDED: "pmsuspended",
-}
-_GONE = {
-    libvirt.VIR_ERR_NO_STORAGE_POOL,
-    libvirt.VIR_ERR_NO_STORAGE_VOL,
-    libvirt.VIR_ERR_NO_DOMAIN,
-    libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
-}
-
-
-_NOT_UTF8 = "its name or what its header names is not UTF-8, so that it cannot be asked for"
 
 
 def _speakable(name: str) -> bool:
@@ -82,7 +49,7 @@ def read_inventory(connection: Connection) -> Inventory:
     """
     read_at = time.time_ns()
     raw_pools = connection.read("list the pools", lambda c: c.listAllStoragePools(0))
-    pools = _each(_pool, raw_pools)
+    pools = _each(objects.pool, raw_pools)
     return Inventory(
         LiveReader(connection), {p.name: p for p in pools}, connection.host, connection.uri, read_at
     )
@@ -97,132 +64,6 @@ def _each(read: Callable[[_T], _R | None], things: list[_T]) -> list[_R]:
     batches = [things[start : start + _BATCH] for start in range(0, len(things), _BATCH)]
     with ThreadPoolExecutor(WORKERS) as workers:
         return [result for batch in workers.map(read_all, batches) for result in batch if result is not None]
-
-
-def _pool(raw: libvirt.virStoragePool) -> Pool | None:
-    name: str = raw.name()
-    try:
-        spec, faithful, uuid = read_pool(_definition(raw))
-        state, capacity, allocation, available = raw.info()
-        running = state in {libvirt.VIR_STORAGE_POOL_RUNNING, libvirt.VIR_STORAGE_POOL_DEGRADED}
-        return Pool(
-            spec=spec,
-            state=_POOL_STATES.get(state, str(state)),
-            autostart=bool(raw.autostart()),
-            persistent=bool(raw.isPersistent()),
-            capacity=capacity if running else None,
-            allocation=allocation if running else None,
-            available=available if running else None,
-            volumes=raw.numOfVolumes() if running else None,
-            uuid=uuid,
-            faithful=faithful,
-        )
-    except libvirt.libvirtError as error:
-        if error.get_error_code() in _GONE:
-            return None
-        said = error.get_error_message()
-        return Pool(PoolSpec(name, type=""), "unreadable", None, None, faithful=False, problem=said)
-
-
-def _definition(raw: libvirt.virStoragePool) -> str:
-    """Give the XML that a pool will be started with next, where the driver keeps that apart."""
-    try:
-        return str(raw.XMLDesc(libvirt.VIR_STORAGE_XML_INACTIVE))
-    except libvirt.libvirtError as error:
-        if error.get_error_code() != libvirt.VIR_ERR_INVALID_ARG:  # test:/// knows no flags
-            raise
-        return str(raw.XMLDesc(0))
-
-
-def _volume(pool: str, raw: libvirt.virStorageVol) -> Volume | None:
-    try:
-        return _read_volume(pool, raw)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() in _GONE:
-            return _gone_volume(pool, raw)
-        return Volume(pool, _name(raw), problem=error.get_error_message())
-
-
-def _gone_volume(pool: str, raw: libvirt.virStorageVol) -> Volume | None:
-    """Give a volume that libvirt still lists though its file is gone, or None for one that it has dropped."""
-    try:
-        return Volume(pool, _name(raw), str(raw.path()), problem=FILE_GONE)
-    except libvirt.libvirtError:
-        return None
-    except UnicodeDecodeError as error:
-        path = error.object.decode(errors="backslashreplace")
-        return Volume(pool, _name(raw), path, problem=FILE_GONE)
-
-
-def _read_volume(pool: str, raw: libvirt.virStorageVol) -> Volume:
-    try:
-        return read_volume(pool, raw.XMLDesc(0))
-    except UnicodeDecodeError as error:
-        # Its name, or what its header says, is not UTF-8: show the bytes that are not as \xNN.
-        return replace(read_volume(pool, error.object.decode(errors="backslashreplace")), problem=_NOT_UTF8)
-
-
-def _name(raw: libvirt.virStorageVol) -> str:
-    try:
-        return str(raw.name())
-    except UnicodeDecodeError as error:
-        return error.object.decode(errors="backslashreplace")
-
-
-def _guest(raw: libvirt.virDomain) -> Guest | None:
-    name: str = raw.name()
-    try:
-        return _read_guest(raw, name)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() in _GONE:
-            return None
-        return Guest(name, state="unreadable", snapshots=None, problem=error.get_error_message())
-
-
-def _read_guest(raw: libvirt.virDomain, name: str) -> Guest:
-    root = ET.fromstring(raw.XMLDesc(0))
-    disks = read_disks(root)
-    files = dict.fromkeys(read_guest_files(root))
-    others: list[Disk] = []
-    persistent = bool(raw.isPersistent())
-    if raw.isActive() and persistent:
-        # A running guest may be redefined: what its next boot needs is in use as much as what it has now.
-        next_boot = ET.fromstring(raw.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-        others += read_disks(next_boot, "next boot")
-        files |= dict.fromkeys(read_guest_files(next_boot))
-    if not raw.isActive() and raw.hasManagedSaveImage(0):
-        # Started, it goes on with what it was saved with, whatever has been defined since.
-        others += read_disks(ET.fromstring(raw.managedSaveGetXMLDesc(0)), "saved state")
-    snapshots = raw.listAllSnapshots(0) if raw.hasCurrentSnapshot(0) or raw.snapshotNum(0) else []
-    for snapshot in snapshots:
-        others += _snapshot_disks(ET.fromstring(snapshot.getXMLDesc(0)))
-    return Guest(
-        name=name,
-        state=_GUEST_STATES.get(raw.state()[0], "no state"),
-        persistent=persistent,
-        autostart=bool(raw.autostart()),
-        vcpus=int(root.findtext("vcpu") or 1),
-        memory=raw.maxMemory() * 1024,
-        snapshots=len(snapshots),
-        uuid=raw.UUIDString(),
-        disks=disks,
-        other_disks=tuple(others),
-        files=tuple(files),
-    )
-
-
-def _snapshot_disks(root: ET.Element) -> tuple[Disk, ...]:
-    """Give the disks that a snapshot needs: those of the guest as it was, and its external overlays."""
-    where = f"snapshot {root.findtext('name')}"
-    found: list[Disk] = []
-    for tag in ("domain", "inactiveDomain"):
-        domain = root.find(tag)
-        found += () if domain is None else read_disks(domain, where)
-    for disk in root.iterfind("disks/disk"):
-        source = disk.find("source")
-        path = None if source is None else source.get("file") or source.get("dev")
-        found.append(Disk(target=disk.get("name") or "", path=path, where=where))
-    return tuple(found)
 
 
 class LiveReader:
@@ -253,7 +94,7 @@ class LiveReader:
             )
         except (LibvirtFailed, NotFound) as error:
             return (Volume(pool, "", problem=error.what),)
-        return tuple(_each(lambda raw: _volume(pool, raw), raw_volumes))
+        return tuple(_each(lambda raw: objects.volume(pool, raw), raw_volumes))
 
     def volume(self, pool: str, name: str) -> Volume | None:
         """Read one volume, or None where the pool has no such volume."""
@@ -262,7 +103,7 @@ class LiveReader:
         try:
             return self._connection.read(
                 f"read volume {name!r}",
-                lambda c: _volume(pool, c.storagePoolLookupByName(pool).storageVolLookupByName(name)),
+                lambda c: objects.volume(pool, c.storagePoolLookupByName(pool).storageVolLookupByName(name)),
             )
         except NotFound:
             return None
@@ -270,7 +111,7 @@ class LiveReader:
     def guests(self) -> tuple[Guest, ...]:
         """Read all guests, running or not."""
         raw_guests = self._connection.read("list the guests", lambda c: c.listAllDomains(0))
-        return tuple(_each(_guest, raw_guests))
+        return tuple(_each(objects.guest, raw_guests))
 
     def formats(self, pool_type: str) -> tuple[str, ...]:
         """Give the volume formats that this libvirt knows for a type of pool."""
@@ -297,7 +138,7 @@ class LiveReader:
 
     def kind(self, path: str) -> PathKind | None:
         """Tell what lies at a path on the host; None where the host is another machine."""
-        return self.client_kind(path) if self._local else None
+        return files.kind(path) if self._local else None
 
     def real(self, path: str) -> str:
         """Give the path with symbolic links resolved; folders are resolved once: many files share one."""
@@ -317,25 +158,16 @@ class LiveReader:
             return None
 
     def image(self, path: str, format: str | None) -> Image | None:
-        """Read what an image outside any pool says of itself, by ``qemu-img info`` with its format given.
+        """Read what an image outside any pool says of itself; None where the host is another machine."""
+        return files.image(path, format) if self._local and path.startswith("/") else None
 
-        The format is never guessed: a raw image that a guest has written to could claim any backing file.
-        """
-        if not self._local or not path.startswith("/"):
-            return None
-        if self.client_kind(path) == "missing":
-            return Image(exists=False)
-        if format == "raw":
-            return Image(exists=True)
-        if not format or not format.isalnum():
-            return None
-        command = ["qemu-img", "info", "--output=json", "--force-share", "-f", format, path]
-        try:
-            told = json.loads(run(command, timeout=20, memory=1 << 30, cpu_seconds=10).stdout)
-        except ProgramFailed:
-            return None
-        backing = told.get("full-backing-filename") or told.get("backing-filename")
-        return Image(exists=True, backing_path=backing, backing_format=told.get("backing-filename-format"))
+    def data_file(self, path: str) -> str | None:
+        """Give the external data file of an image; None where it has none, empty for an unknown one."""
+        return files.data_file(path) if self._local and path.startswith("/") else None
+
+    def identity(self, path: str) -> tuple[int, int] | None:
+        """Give what two names of one file or device have in common; None where it cannot be known."""
+        return files.identity(path) if self._local else None
 
     def content(self, pool: str, name: str, length: int) -> str | None:
         """Give the SHA-256 of the first bytes of a volume, read through a libvirt stream."""
@@ -350,26 +182,12 @@ class LiveReader:
 
     def client_kind(self, path: str) -> PathKind:
         """Tell what lies at a path on this machine; "other" where it may not be looked at."""
-        try:
-            mode = Path(path).stat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            return "missing"
-        except (OSError, ValueError):  # ValueError: a path with NUL, or of surrogates that stand for no byte
-            return "other"
-        if stat.S_ISDIR(mode):
-            return "directory"
-        if stat.S_ISREG(mode):
-            return "file"
-        return "device" if stat.S_ISBLK(mode) else "other"
+        return files.kind(path)
 
     def client_size(self, path: str) -> int:
         """Give the size of a file on this machine, in bytes."""
         return Path(path).stat().st_size
 
     def client_content(self, path: str) -> str | None:
-        """Give the SHA-256 of a file on this machine."""
-        try:
-            with Path(path).open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            return None
+        """Give the SHA-256 of a file on this machine; None where it cannot be read."""
+        return files.digest(path)

@@ -222,6 +222,12 @@ class Reader(Protocol):
     def image(self, path: str, format: str | None) -> Image | None:
         """Read what an image outside any pool says of itself; None where it cannot be known."""
 
+    def data_file(self, path: str) -> str | None:
+        """Give the external data file of an image; None where it has none, empty for an unknown one."""
+
+    def identity(self, path: str) -> tuple[int, int] | None:
+        """Give what two names of one file or device have in common; None where it cannot be known."""
+
     def content(self, pool: str, name: str, length: int) -> str | None:
         """Give the SHA-256 of the first bytes of a volume; None where it cannot be read."""
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kvmnb.storage.action import Action
-from kvmnb.storage.model import Inventory, PoolSpec
-from kvmnb.storage.pool_actions import (
+from kvmnb.storage.actions import (
     BuildPool,
+    CreateVolume,
     DefinePool,
     DeletePool,
+    Preallocation,
     SetPoolAutostart,
     StartPool,
     StopPool,
     UndefinePool,
 )
-from kvmnb.storage.volume_actions import FILE_POOLS, CreateVolume, Preallocation
+from kvmnb.storage.actions.facts import FOLDER_POOLS
+from kvmnb.storage.model import Inventory, PoolSpec
 from kvmnb.units import parse_size
 
 
@@ -23,7 +25,7 @@ def create_pool(spec: PoolSpec, *, autostart: bool = True) -> Iterator[Action]:
     """Define a pool, build it, which makes its folder, start it, and have it started from then on."""
     yield DefinePool(**vars(spec))
     # The other types are there already: an iSCSI target or a partitioned disk is found, not made.
-    if spec.type in {"dir", "fs", "netfs"}:
+    if spec.type in FOLDER_POOLS:
         yield BuildPool(spec.name)
     yield StartPool(spec.name)
     yield SetPoolAutostart(spec.name, on=autostart)
@@ -54,7 +56,7 @@ def create_volume(
     backing = seen.volume(pool, backing_volume) if backing_volume and seen.pool(pool) else None
     found = seen.pool(pool)
     # A block device is raw; libvirt wants that unsaid.
-    unsaid = format == "raw" and found is not None and found.spec.type not in FILE_POOLS
+    unsaid = format == "raw" and found is not None and found.spec.type not in FOLDER_POOLS
     yield CreateVolume(
         pool,
         name,

@@ -189,7 +189,7 @@ def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
     """
     usage = Usage.of(seen)
     path = usage.real(volume.path)
-    uses = usage.uses.get(path, [])
+    uses = usage.uses_of(path)
     if uses:
         yield Problem(
             f"Volume {volume.name!r} is used by {_listing([str(use) for use in uses])}",
@@ -209,7 +209,9 @@ def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
 def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
     """Say which volumes lie on a volume and would be lost with it."""
     usage = Usage.of(seen)
-    overlays = usage.overlays.get(usage.real(volume.path), [])
+    path = usage.real(volume.path)
+    overlays = usage.overlays.get(path, [])
+    holders = usage.data_of(path)
     if overlays:
         names = _listing([f"{v.name!r} of pool {v.pool!r}" for v in overlays])
         yield Problem(
@@ -217,12 +219,19 @@ def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]
             f"remove what lies on it before you {verb} it",
             "name",
         )
+    if holders:
+        names = _listing([f"{v.name!r} of pool {v.pool!r}" for v in holders])
+        yield Problem(
+            f"Volume {volume.name!r} holds the data of {names}, which is empty without it",
+            f"remove that image before you {verb} its data",
+            "name",
+        )
 
 
 def running_users(volume: Volume, seen: Inventory, *, direct: bool = False) -> list[str]:
     """Give the running guests that have a volume open, each with its disk; ``direct``: not as a base."""
     usage = Usage.of(seen)
-    uses = usage.uses.get(usage.real(volume.path), [])
+    uses = usage.uses_of(usage.real(volume.path))
     return [str(use) for use in uses if use.guest.running and (use.direct or not direct)]
 
 

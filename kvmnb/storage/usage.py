@@ -164,7 +164,9 @@ class Usage:
             if top is not None:
                 yield top, part, True
                 below += self.chain(top, disk.format).paths
-            for path in dict.fromkeys(below):
+            images = dict.fromkeys(path for path in (top, *below) if path is not None)
+            data = (self.inventory.reader.data_file(path) for path in images)
+            for path in dict.fromkeys([*below, *(self.real(path) for path in data if path)]):
                 yield path, part, False
 
     @cached_property
@@ -175,6 +177,28 @@ class Usage:
             for path, part, direct in self._needs(guest):
                 found[path].append(Use(guest, part, direct))
         return dict(found)
+
+    @cached_property
+    def _by_identity(self) -> dict[tuple[int, int], list[str]]:
+        """The paths that guests need, by the file or device behind them."""
+        found: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+        for path in self.uses:
+            identity = self.inventory.reader.identity(path)
+            if identity is not None:
+                found[identity].append(path)
+        return dict(found)
+
+    def uses_of(self, path: str) -> list[Use]:
+        """Give every use of a file or device, under whatever name a guest knows it."""
+        identity = self.inventory.reader.identity(path)
+        names = self._by_identity.get(identity, []) if identity is not None else []
+        return [use for name in dict.fromkeys([path, *names]) for use in self.uses.get(name, ())]
+
+    def data_of(self, path: str) -> list[Volume]:
+        """Give the volumes whose data lies in a file; looks into the header of every qcow2 volume."""
+        qcow2 = (v for v in self.inventory.volumes() if v.format == "qcow2" and v.path)
+        data = ((v, self.inventory.reader.data_file(v.path)) for v in qcow2)
+        return [volume for volume, name in data if name is not None and self.real(name) == path]
 
     @cached_property
     def overlays(self) -> dict[str, list[Volume]]:
@@ -207,6 +231,9 @@ class Usage:
             chain = self.chain(top, disk.format)
             if chain.problem:
                 yield f"{where}: {chain.problem}"
+            for path in (top, *chain.paths):
+                if self.inventory.reader.data_file(path) == "":
+                    yield f"{where}: {path} has its data in another file, whose name could not be read"
         elif disk.pool is not None:
             yield f"{where} is volume {disk.volume!r} of pool {disk.pool!r}, which could not be looked up"
         elif disk.type == "network" and disk.format not in {None, "raw"}:

@@ -8,8 +8,7 @@ import pytest
 
 from kvmnb.errors import Refused
 from kvmnb.storage.action import Action
-from kvmnb.storage.transfer_actions import UploadVolume
-from kvmnb.storage.volume_actions import DeleteVolume, WipeVolume
+from kvmnb.storage.actions import DeleteVolume, UploadVolume, WipeVolume
 from tests.storage.builders import (
     Site,
     digest,

@@ -11,10 +11,20 @@ import pytest
 from kvmnb.errors import ActionFailed, KvmnbError, Refused
 from kvmnb.planning import create_pool, create_volume, remove_pool
 from kvmnb.storage.action import Action
+from kvmnb.storage.actions import (
+    BuildPool,
+    CloneVolume,
+    CreateVolume,
+    DefinePool,
+    DeletePool,
+    DeleteVolume,
+    DownloadVolume,
+    ResizeVolume,
+    StartPool,
+    UploadVolume,
+    WipeVolume,
+)
 from kvmnb.storage.plan import Plan
-from kvmnb.storage.pool_actions import BuildPool, DefinePool, DeletePool, StartPool
-from kvmnb.storage.transfer_actions import DownloadVolume, UploadVolume
-from kvmnb.storage.volume_actions import CloneVolume, CreateVolume, DeleteVolume, ResizeVolume, WipeVolume
 from tests.storage.builders import MIB, Site, state
 
 NAMES = {

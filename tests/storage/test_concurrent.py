@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from kvmnb.host import Host
 from kvmnb.planning import create_pool
 from kvmnb.storage.action import Action
-from kvmnb.storage.pool_actions import (
+from kvmnb.storage.actions import (
+    CreateVolume,
+    DeleteVolume,
     RefreshPool,
     SetPoolAutostart,
     StartPool,
     StopPool,
 )
-from kvmnb.storage.volume_actions import CreateVolume, DeleteVolume
 from tests.storage.builders import MIB, Site
 
 

@@ -11,8 +11,15 @@ import pytest
 
 from kvmnb.errors import ActionFailed, KvmnbError, Refused
 from kvmnb.planning import create_pool, create_volume, remove_pool
-from kvmnb.storage.pool_actions import BuildPool, DefinePool, DeletePool, StartPool, StopPool
-from kvmnb.storage.volume_actions import CreateVolume, DeleteVolume
+from kvmnb.storage.actions import (
+    BuildPool,
+    CreateVolume,
+    DefinePool,
+    DeletePool,
+    DeleteVolume,
+    StartPool,
+    StopPool,
+)
 from tests.storage.builders import MIB, Site, opened
 from tests.storage_devices import loop_device
 

@@ -12,14 +12,15 @@ import pytest
 from kvmnb.errors import ActionFailed, ReadOnly, Refused, Unreachable
 from kvmnb.host import connect
 from kvmnb.planning import create_pool, remove_pool
-from kvmnb.storage.pool_actions import (
+from kvmnb.storage.actions import (
+    CreateVolume,
     DeletePool,
+    DeleteVolume,
     RefreshPool,
     StopPool,
     UndefinePool,
+    UploadVolume,
 )
-from kvmnb.storage.transfer_actions import UploadVolume
-from kvmnb.storage.volume_actions import CreateVolume, DeleteVolume
 from tests.storage.builders import MIB, Site, digest, opened, state
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from kvmnb.errors import ActionFailed, KvmnbError
 from kvmnb.planning import create_pool
-from kvmnb.storage.transfer_actions import DownloadVolume, UploadVolume
-from kvmnb.storage.volume_actions import CreateVolume, DeleteVolume
+from kvmnb.storage.actions import CreateVolume, DeleteVolume, DownloadVolume, UploadVolume
 from tests.storage.builders import MIB, Site, opened
 from tests.storage_devices import loop_device
 

@@ -9,7 +9,7 @@ import pytest
 
 from kvmnb.errors import Refused
 from kvmnb.storage.action import Action
-from kvmnb.storage.volume_actions import ResizeVolume
+from kvmnb.storage.actions import ResizeVolume
 from tests.storage.builders import (
     MIB,
     Site,

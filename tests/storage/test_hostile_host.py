@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from kvmnb.storage.volume_actions import DeleteVolume
+from kvmnb.storage.actions import DeleteVolume
 from tests.storage.builders import Site, define_guest, file_disk, overlay, qemu_img
 
 

@@ -8,10 +8,17 @@ from kvmnb.errors import BadValue
 from kvmnb.host import connect
 from kvmnb.planning import create_pool, create_volume, remove_pool
 from kvmnb.schema import PLAN
-from kvmnb.storage.actions import ACTIONS
+from kvmnb.storage.actions import (
+    ACTIONS,
+    CloneVolume,
+    DefinePool,
+    DeleteVolume,
+    RefreshPool,
+    ResizeVolume,
+    StartPool,
+    StopPool,
+)
 from kvmnb.storage.model import Inventory
-from kvmnb.storage.pool_actions import DefinePool, RefreshPool, StartPool, StopPool
-from kvmnb.storage.volume_actions import CloneVolume, DeleteVolume, ResizeVolume
 from tests.storage.builders import HOSTILE, MIB, Site
 from tests.storage.test_virsh_equal import CASES, Case
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from kvmnb.errors import ActionFailed, KvmnbError
-from kvmnb.storage.transfer_actions import DownloadVolume, UploadVolume
-from kvmnb.storage.volume_actions import CreateVolume
+from kvmnb.storage.actions import CreateVolume, DownloadVolume, UploadVolume
 from tests.storage.builders import MIB, Site, digest, state
 
 _SIZE = 12 * MIB

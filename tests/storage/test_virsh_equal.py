@@ -12,19 +12,24 @@ import pytest
 
 from kvmnb.errors import Refused
 from kvmnb.storage.action import Action, shell_line
-from kvmnb.storage.actions import ACTIONS
-from kvmnb.storage.pool_actions import (
+from kvmnb.storage.actions import (
+    ACTIONS,
     BuildPool,
+    CloneVolume,
+    CreateVolume,
     DefinePool,
     DeletePool,
+    DeleteVolume,
+    DownloadVolume,
     RefreshPool,
+    ResizeVolume,
     SetPoolAutostart,
     StartPool,
     StopPool,
     UndefinePool,
+    UploadVolume,
+    WipeVolume,
 )
-from kvmnb.storage.transfer_actions import DownloadVolume, UploadVolume
-from kvmnb.storage.volume_actions import CloneVolume, CreateVolume, DeleteVolume, ResizeVolume, WipeVolume
 from tests.storage.builders import HOSTILE, MIB, Site, State, state
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kvmnb.storage.actions import NEEDS, DefinePool
 from kvmnb.storage.model import Disk, PoolSpec, Volume
-from kvmnb.storage.pool_actions import NEEDS, DefinePool
 from kvmnb.storage.xml import (
     POOL_PATHS,
     clone_xml,

@@ -1,4 +1,4 @@
-"""Everything that can be done to a volume, one frozen dataclass per libvirt call.
+"""Making new volumes.
 
 What each method is for is said once, at `kvmnb.storage.action.Action`.
 """
@@ -12,8 +12,15 @@ from typing import ClassVar, Literal
 
 import libvirt
 
-from kvmnb.storage import rules, streams
+from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met, optional
+from kvmnb.storage.actions.facts import (
+    FOLDER_POOLS,
+    volume_capacity,
+    volume_fact,
+    volume_presence,
+)
+from kvmnb.storage.actions.volume_removal import DeleteVolume
 from kvmnb.storage.model import Inventory, Pool, Problem, Volume
 from kvmnb.storage.streams import Progress
 from kvmnb.storage.xml import clone_xml, volume_xml
@@ -21,49 +28,13 @@ from kvmnb.units import format_size, parse_size, virsh_size
 
 Preallocation = Literal["off", "metadata", "falloc"]
 
+
 #: Formats that QEMU can create and libvirt can ask for. Others (iso, dmg …) are only ever found.
 CREATABLE = ("raw", "qcow2", "qcow", "qed", "vdi", "vmdk", "vpc")
 
+
 #: Formats whose capacity is rounded up: to a disk geometry by QEMU, to an extent where there is no format.
 _ROUNDED = {"vpc", ""}
-
-#: Types of pool whose volumes are files in a folder, so that they have a format.
-FILE_POOLS = {"dir", "fs", "netfs"}
-
-
-def _volume_fact(
-    what: str, pool: str, name: str, expected: str, read: Callable[[Volume], object]
-) -> Expectation:
-    def actual(seen: Inventory) -> str | None:
-        found = seen.volume(pool, name)
-        if found is None:
-            return "absent"
-        value = read(found)
-        return None if value is None else str(value)
-
-    return Expectation(f"{what} of volume {name!r}", expected, actual)
-
-
-def _capacity(pool: str, name: str, capacity: int, *, rounded: bool = False) -> Expectation:
-    want = format_size(capacity)
-    if rounded:
-        want = f"at least {want}"
-
-    def read(volume: Volume) -> str | None:
-        if volume.capacity is None:
-            return None
-        enough = volume.capacity >= capacity if rounded else volume.capacity == capacity
-        # Two sizes may look alike once they are rounded for reading, so a difference is shown in bytes.
-        return want if enough else f"{format_size(volume.capacity)} ({volume.capacity} bytes)"
-
-    return _volume_fact("capacity", pool, name, want, read)
-
-
-def _presence(pool: str, name: str, want: Literal["present", "absent"]) -> Expectation:
-    def actual(seen: Inventory) -> str:
-        return "present" if seen.volume(pool, name) else "absent"
-
-    return Expectation(f"volume {name!r} in pool {pool!r}", want, actual)
 
 
 @dataclass(frozen=True)
@@ -146,11 +117,11 @@ class CreateVolume:
                 "name",
             )
         elif existing is None:
-            at_once = self.preallocation == "falloc" or pool.spec.type not in FILE_POOLS
+            at_once = self.preallocation == "falloc" or pool.spec.type not in FOLDER_POOLS
             yield from rules.space_problems(pool, self.capacity, at_once=at_once)
 
     def _format_problems(self, pool: Pool, seen: Inventory) -> Iterator[Problem]:
-        if pool.spec.type not in FILE_POOLS:
+        if pool.spec.type not in FOLDER_POOLS:
             # libvirt takes raw for an unknown type of partition, and allocates nothing of a logical volume.
             if self.format:
                 yield Problem(
@@ -264,10 +235,10 @@ class CreateVolume:
         pool.createXML(xml, libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA if tables else 0)
 
     def expected(self) -> tuple[Expectation, ...]:
-        size = _capacity(self.pool, self.name, self.capacity, rounded=self.format in _ROUNDED)
+        size = volume_capacity(self.pool, self.name, self.capacity, rounded=self.format in _ROUNDED)
         if not self.format:
-            return (_presence(self.pool, self.name, "present"), size)
-        kind = _volume_fact("format", self.pool, self.name, self.format, lambda volume: volume.format)
+            return (volume_presence(self.pool, self.name, "present"), size)
+        kind = volume_fact("format", self.pool, self.name, self.format, lambda volume: volume.format)
         return (kind, size)
 
     def inverse(self, before: Inventory) -> tuple[Action, ...]:
@@ -341,7 +312,7 @@ class CloneVolume:
             return value
 
         def fact(what: str, read: Callable[[Volume], object]) -> Expectation:
-            copy = _volume_fact(what, self.pool, self.new_name, "", read)
+            copy = volume_fact(what, self.pool, self.new_name, "", read)
             return replace(copy, expected=original(read))
 
         return (
@@ -353,205 +324,3 @@ class CloneVolume:
 
     def inverse(self, before: Inventory) -> tuple[Action, ...]:
         return (DeleteVolume(self.pool, self.new_name, confirm=self.new_name),)
-
-
-@dataclass(frozen=True)
-class ResizeVolume:
-    """Change a volume's capacity.
-
-    Parameters
-    ----------
-    pool : str
-        A running pool.
-    name : str
-        A volume that no running guest has open.
-    capacity : int or str
-        The new capacity, in bytes or as ``"20G"``; kept as bytes.
-    shrink : bool
-        The word that a smaller capacity is meant: what lies beyond its end is lost.
-    """
-
-    pool: str
-    name: str
-    capacity: int
-    shrink: bool = False
-    patient: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "capacity", parse_size(self.capacity))
-
-    def describe(self) -> str:
-        how = "Cut" if self.shrink else "Grow"
-        return f"{how} volume {self.name!r} of pool {self.pool!r} to {format_size(self.capacity)}"
-
-    def virsh(self) -> list[str]:
-        return [
-            "virsh",
-            "vol-resize",
-            *given("--vol", self.name),
-            virsh_size(self.capacity),
-            "--pool",
-            self.pool,
-            *(["--shrink"] if self.shrink else []),
-        ]
-
-    def problems(self, seen: Inventory) -> Iterator[Problem]:
-        yield from rules.volume_missing(self.pool, self.name, seen)
-        yield from rules.capacity_problems(self.capacity)
-        pool, volume = seen.pool(self.pool), seen.volume(self.pool, self.name)
-        if pool is None or volume is None:
-            return
-        now = volume.capacity or 0
-        if self.capacity < now:
-            yield from self._shrink_problems(volume, seen, now)
-        yield from rules.held_open(volume, seen, "resize it; virsh blockresize grows a running guest's disk")
-        yield from rules.space_problems(pool, self.capacity - now, at_once=pool.spec.type not in FILE_POOLS)
-
-    def _shrink_problems(self, volume: Volume, seen: Inventory, now: int) -> Iterator[Problem]:
-        if not self.shrink:
-            yield Problem(
-                f"Volume {self.name!r} has {format_size(now)}: cut to {format_size(self.capacity)} it would "
-                "lose its end",
-                "shrink the file systems inside first, then say shrink=True",
-                "shrink",
-            )
-        if volume.format not in {"raw", "qcow2", None}:
-            yield Problem(
-                f"{volume.format} volumes cannot be shrunk", "convert it to qcow2 first", "capacity"
-            )
-        yield from rules.overlays_on(volume, seen, "shrink")
-
-    def already(self, seen: Inventory) -> bool:
-        return met(self, seen)
-
-    def assume(self, seen: Inventory) -> Inventory:
-        volume = seen.volume(self.pool, self.name)
-        changed = replace(volume, capacity=self.capacity) if volume else None
-        return seen.assume_volume(self.pool, self.name, changed) if changed else seen
-
-    def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
-        flags = libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK if self.shrink else 0
-        streams.volume(connection, self.pool, self.name).resize(self.capacity, flags)
-
-    def expected(self) -> tuple[Expectation, ...]:
-        return (_capacity(self.pool, self.name, self.capacity),)
-
-    def inverse(self, before: Inventory) -> tuple[Action, ...]:
-        return ()  # data may lie beyond the old end by now
-
-
-@dataclass(frozen=True)
-class WipeVolume:
-    """Overwrite a volume with zeros, so that nothing of it can be read again.
-
-    An image's own header goes too: after a refresh libvirt shows it as raw.
-
-    Parameters
-    ----------
-    pool : str
-        A running pool.
-    name : str
-        A volume that no guest has open and no overlay lies on.
-    confirm : str
-        The volume's name again, as the word that you mean it.
-    """
-
-    pool: str
-    name: str
-    confirm: str = ""
-    patient: ClassVar[bool] = False
-
-    def describe(self) -> str:
-        return f"Overwrite volume {self.name!r} of pool {self.pool!r} with zeros: all that is on it is lost"
-
-    def virsh(self) -> list[str]:
-        return ["virsh", "vol-wipe", *given("--vol", self.name), "--pool", self.pool]
-
-    def problems(self, seen: Inventory) -> Iterator[Problem]:
-        yield from rules.volume_missing(self.pool, self.name, seen)
-        yield from rules.said(self.confirm, self.name, "wiping a volume")
-        volume = seen.volume(self.pool, self.name)
-        if volume is None:
-            return
-        yield from rules.in_use(volume, seen, "wipe")
-        if volume.format not in {"raw", None}:
-            yield Problem(
-                f"Volume {self.name!r} is a {volume.format} image, whose header is wiped too",
-                "it will be raw afterwards; create a new volume to have an empty image",
-                "name",
-                "warn",
-            )
-
-    def already(self, seen: Inventory) -> bool:  # only reading all of it would tell
-        return False
-
-    def assume(self, seen: Inventory) -> Inventory:
-        return seen
-
-    def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
-        streams.volume(connection, self.pool, self.name).wipe(0)
-
-    def expected(self) -> tuple[Expectation, ...]:
-        def start(seen: Inventory) -> str | None:
-            volume = seen.volume(self.pool, self.name)
-            length = min(volume.physical or 0, 1 << 20) if volume else 0
-            found = seen.reader.content(self.pool, self.name, length) if length else None
-            return None if found is None else "zeros" if found == streams.zeros_digest(length) else "data"
-
-        return (Expectation(f"first MiB of volume {self.name!r}", "zeros", start),)
-
-    def inverse(self, before: Inventory) -> tuple[Action, ...]:
-        return ()
-
-
-@dataclass(frozen=True)
-class DeleteVolume:
-    """Delete a volume with all that is on it.
-
-    Refused while any guest needs it, running or not, directly or as a backing store, and where that can't be
-    known.
-
-    Parameters
-    ----------
-    pool : str
-        A running pool.
-    name : str
-        The volume.
-    confirm : str
-        The volume's name again, as the word that you mean it.
-    """
-
-    pool: str
-    name: str
-    confirm: str = ""
-    patient: ClassVar[bool] = False
-
-    def describe(self) -> str:
-        return f"Delete volume {self.name!r} of pool {self.pool!r}: all that is on it is lost"
-
-    def virsh(self) -> list[str]:
-        return ["virsh", "vol-delete", *given("--vol", self.name), "--pool", self.pool]
-
-    def problems(self, seen: Inventory) -> Iterator[Problem]:
-        yield from rules.pool_not_running(self.pool, seen)
-        volume = seen.volume(self.pool, self.name)
-        if volume is None:
-            return
-        yield from rules.said(self.confirm, self.name, "deleting a volume")
-        yield from rules.in_use(volume, seen, "delete")
-
-    def already(self, seen: Inventory) -> bool:
-        pool = seen.pool(self.pool)
-        return pool is not None and pool.active and met(self, seen)
-
-    def assume(self, seen: Inventory) -> Inventory:
-        return seen.assume_volume(self.pool, self.name, None)
-
-    def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
-        streams.volume(connection, self.pool, self.name).delete(libvirt.VIR_STORAGE_VOL_DELETE_NORMAL)
-
-    def expected(self) -> tuple[Expectation, ...]:
-        return (_presence(self.pool, self.name, "absent"),)
-
-    def inverse(self, before: Inventory) -> tuple[Action, ...]:
-        return ()

@@ -1,0 +1,57 @@
+"""Everything that can be done to pools and volumes, one frozen dataclass per libvirt call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kvmnb.storage.action import Action
+from kvmnb.storage.actions.pool_definition import NEEDS, DefinePool, UndefinePool
+from kvmnb.storage.actions.pool_state import RefreshPool, SetPoolAutostart, StartPool, StopPool
+from kvmnb.storage.actions.pool_storage import BuildPool, DeletePool
+from kvmnb.storage.actions.volume_creation import CloneVolume, CreateVolume, Preallocation
+from kvmnb.storage.actions.volume_removal import DeleteVolume, WipeVolume
+from kvmnb.storage.actions.volume_size import ResizeVolume
+from kvmnb.storage.actions.volume_transfer import DownloadVolume, UploadVolume
+
+#: All actions by name: what the audit log and the undo of a report are read back with.
+ACTIONS: dict[str, Callable[..., Action]] = {
+    kind.__name__: kind
+    for kind in (
+        DefinePool,
+        BuildPool,
+        StartPool,
+        SetPoolAutostart,
+        RefreshPool,
+        StopPool,
+        DeletePool,
+        UndefinePool,
+        CreateVolume,
+        CloneVolume,
+        ResizeVolume,
+        WipeVolume,
+        UploadVolume,
+        DownloadVolume,
+        DeleteVolume,
+    )
+}
+
+__all__ = [
+    "ACTIONS",
+    "NEEDS",
+    "BuildPool",
+    "CloneVolume",
+    "CreateVolume",
+    "DefinePool",
+    "DeletePool",
+    "DeleteVolume",
+    "DownloadVolume",
+    "Preallocation",
+    "RefreshPool",
+    "ResizeVolume",
+    "SetPoolAutostart",
+    "StartPool",
+    "StopPool",
+    "UndefinePool",
+    "UploadVolume",
+    "WipeVolume",
+]

@@ -6,21 +6,20 @@ live with: then ``found`` says what is lost and ``remedy`` how to get it.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from kvmnb import programs, schema
 from kvmnb.errors import ProgramFailed, Unreachable
-from kvmnb.storage import audit
-from kvmnb.storage.connection import Connection
 from kvmnb.units import format_size
 
 _ENOUGH_SPACE = 1024**3
@@ -82,8 +81,14 @@ def checkup(uri: str | None = None) -> list[Check]:
     list of Check
         In the order in which things should be put right.
     """
-    looks = (_python, partial(_libvirt, uri), _programs, _kvm, _fuse, _kernel, _space, _audit)
-    return [check for look in looks for check in look()]
+    binding = _binding()
+    checks = [*_python(), binding]
+    if binding.ok:
+        checks += _daemon(uri)
+    checks += chain(_programs(), _kvm(), _fuse(), _kernel(), _pool_space())
+    if binding.ok:
+        checks += _record()
+    return checks
 
 
 def _python() -> Iterator[Check]:
@@ -101,8 +106,19 @@ def _distribution(name: str) -> Check:
         return Check(name, False, "not installed", "run binder/up, which installs it beside the kit")
 
 
-def _libvirt(uri: str | None) -> Iterator[Check]:
-    yield _distribution("libvirt-python")
+def _binding() -> Check:
+    """Load libvirt-python: it is compiled, so it can be there and still not fit this machine's libvirt."""
+    try:
+        importlib.import_module("libvirt")
+    except ImportError as error:
+        remedy = "remove .venv and run binder/up, which compiles it anew"
+        return Check("libvirt-python", False, f"cannot be loaded: {error}", remedy)
+    return _distribution("libvirt-python")
+
+
+def _daemon(uri: str | None) -> Iterator[Check]:
+    from kvmnb.storage.connection import Connection  # noqa: PLC0415 - it needs libvirt-python
+
     where = uri or os.environ.get("LIBVIRT_DEFAULT_URI")
     try:
         connection = Connection(uri, readonly=True)
@@ -201,8 +217,8 @@ def _kernel() -> Iterator[Check]:
         yield Check("kernel", None, f"none in /boot: {lost}", remedy)
 
 
-def _space() -> Iterator[Check]:
-    """Look at the folders under which new pools are proposed and changes are recorded."""
+def _pool_space() -> Iterator[Check]:
+    """Look at the folder under which new pools are proposed."""
     root = os.environ.get("KVMNB_POOL_ROOT")
     if root:
         pools = Path(root)
@@ -210,16 +226,23 @@ def _space() -> Iterator[Check]:
         pools = Path("/var/lib/libvirt")
     else:
         pools = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "libvirt"
-    for name, folder in (("space for pools", pools), ("space for state", audit.default_path().parent)):
-        there = _nearest(folder)
-        free = shutil.disk_usage(there).free
-        ok = free >= _ENOUGH_SPACE
-        remedy = None if ok else f"make room on the file system of {there}: 1 GiB at least"
-        yield Check(name, ok, f"{format_size(free)} free for {folder}", remedy)
+    yield _space("space for pools", pools)
 
 
-def _audit() -> Iterator[Check]:
+def _space(name: str, folder: Path) -> Check:
+    there = _nearest(folder)
+    free = shutil.disk_usage(there).free
+    ok = free >= _ENOUGH_SPACE
+    remedy = None if ok else f"make room on the file system of {there}: 1 GiB at least"
+    return Check(name, ok, f"{format_size(free)} free for {folder}", remedy)
+
+
+def _record() -> Iterator[Check]:
+    """Look at where changes are recorded; without that record nothing is changed."""
+    from kvmnb.storage import audit  # noqa: PLC0415 - it needs libvirt-python
+
     log = audit.default_path()
+    yield _space("space for state", log.parent)
     there = log if log.exists() else _nearest(log.parent)
     ok = os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)) and not log.is_dir()
     found = f"{log} can be written" if ok else f"{log} cannot be written"

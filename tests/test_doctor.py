@@ -161,6 +161,21 @@ def test_a_full_file_system_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "make room" in str(space.remedy)
 
 
+def test_a_libvirt_python_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    """It is compiled: after libvirt itself was replaced, it can be there and not fit any more."""
+    (tmp_path / "libvirt.py").write_text(
+        "raise ImportError('libvirt.so.0: cannot open shared object file')\n"
+    )
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from kvmnb.doctor import checkup\n"
+        "for check in checkup(): print(check.check, check.ok, check.found, check.remedy, sep='|')"
+    )
+    rows = programs.run([sys.executable, "-c", script], timeout=60).stdout.splitlines()
+    broken = "libvirt-python|False|cannot be loaded: libvirt.so.0: cannot open shared object file|"
+    assert [row for row in rows if row.startswith(broken)]
+    assert not [row for row in rows if row.startswith("libvirt daemon")]
+
+
 def test_loading_it_is_light() -> None:
     heavy = "{'matplotlib', 'ipywidgets', 'jupyterlab', 'papermill'}"
     script = f"import sys, kvmnb.doctor; print(*({heavy} & set(sys.modules)))"

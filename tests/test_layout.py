@@ -57,7 +57,10 @@ def test_the_storage_rooms_know_nothing_of_notebooks() -> None:
 
 
 def test_importing_is_light_and_silent() -> None:
-    program = "import sys, kvmnb; kvmnb.connect, kvmnb.show; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    program = (
+        "import sys, kvmnb; kvmnb.connect, kvmnb.show; "
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "kvmnb" in loaded

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import expect
 
@@ -16,6 +18,13 @@ _PLAN = "host.plan(create)"
 _CREATE = "created = host.apply(create)"
 _VOLUMES = "host.volumes(pool)"
 _LAST = "log = host.audit()"
+
+#: The sources of the notebook's code cells, in order: Jupyter numbers them as they are run.
+_CELLS = [
+    cell.source
+    for cell in nbformat.read(Path(__file__).parents[2] / "notebooks" / _NOTEBOOK, as_version=4).cells
+    if cell.cell_type == "code"
+]
 
 #: The least contrast of a text with what is behind it, as `contrast` of WCAG 2 defines it for level AA.
 _READABLE = 4.5
@@ -54,6 +63,11 @@ def lab(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
         yield started
 
 
+def _number(text: str) -> int:
+    """Give the place of the code cell whose source contains a text, counted from 1."""
+    return next(place for place, source in enumerate(_CELLS, 1) if text in source)
+
+
 def _fields(printed: str) -> dict[str, str]:
     """Read what virsh prints as lines of a name and a value."""
     pairs = (line.split(":", 1) for line in printed.splitlines() if ":" in line)
@@ -78,18 +92,18 @@ def test_virsh_sees_what_the_steps_made_and_nothing_after_the_last(lab: Lab, cle
     with lab.open(_NOTEBOOK) as runbook:
         runbook.choose("Edit", "Clear Outputs of All Cells")
         runbook.select(_CREATE)
-        runbook.run("Run All Above Selected Cell", last=_PLAN, number=15)
+        runbook.run("Run All Above Selected Cell", last=_PLAN, number=_number(_PLAN))
         expect(runbook.output(_PLAN)).to_contain_text(
             "virsh vol-create-as vmdisk vm1.qcow2 10G --format qcow2"
         )
         assert clean_daemon.virsh("vol-list", "vmdisk").split() == ["Name", "Path", "-" * 14]
 
-        runbook.run("Run Selected Cell", last=_CREATE, number=16)
+        runbook.run("Run Selected Cell", last=_CREATE, number=_number(_CREATE))
         expect(runbook.output(_CREATE).get_by_role("row", name="capacity of volume")).to_contain_text("yes")
         _assert_pool_with_volume(clean_daemon)
 
         runbook.select(_VOLUMES)
-        runbook.run("Run Selected Cell and All Below", last=_LAST, number=29)
+        runbook.run("Run Selected Cell and All Below", last=_LAST, number=_number(_LAST))
         assert clean_daemon.virsh("pool-list", "--all", "--name").split() == []
         assert not (clean_daemon.folder / "vmdisk").exists()
         expect(runbook.output(_LAST)).to_contain_text("virsh pool-undefine vmdisk")
@@ -100,11 +114,11 @@ def test_all_cells_twice_without_clean_up_leave_one_pool(lab: Lab, clean_daemon:
     with lab.open(_NOTEBOOK) as runbook:
         runbook.choose("Edit", "Clear Outputs of All Cells")
         runbook.replace(_PARAMETERS, "clean_up = True", "clean_up = False")
-        runbook.run("Run All Cells", last=_LAST, number=29)
+        runbook.run("Run All Cells", last=_LAST, number=_number(_LAST))
         _assert_pool_with_volume(clean_daemon)
         before = clean_daemon.virsh("vol-dumpxml", "vm1.qcow2", "--pool", "vmdisk")
 
-        runbook.run("Run All Cells", last=_LAST, number=58)
+        runbook.run("Run All Cells", last=_LAST, number=len(_CELLS) + _number(_LAST))
         _assert_pool_with_volume(clean_daemon)
         assert clean_daemon.virsh("vol-dumpxml", "vm1.qcow2", "--pool", "vmdisk") == before
         expect(runbook.output(_PLAN)).to_contain_text("already so: nothing to do")

@@ -17,6 +17,9 @@ from tests.daemon import Daemon
 _HERE = Path(__file__).parent
 _CACHE = _HERE.parent / ".cache"
 
+#: Modules whose tests start kernels and servers of Jupyter, which takes seconds.
+_KERNELS = {"test_lab.py", "test_parameters.py", "test_runbook.py", "test_runbook_signals.py"}
+
 
 class Ground:
     """The session's daemon, started when first asked for, and the watch over the user's."""
@@ -70,6 +73,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("daemon")
     if item.path.is_relative_to(_HERE / "browser"):
         item.add_marker("browser")
+    if item.path.name in _KERNELS:
+        item.add_marker("runbook")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

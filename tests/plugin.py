@@ -26,7 +26,8 @@ class Ground:
 
     def __init__(self) -> None:
         self._daemon: Daemon | None = None
-        self._before = {uri: untouched.snapshot(uri) for uri in untouched.answering()}
+        self._held = {uri: untouched.hold(uri) for uri in untouched.answering()}
+        self._before = {uri: untouched.snapshot(uri) for uri in self._held}
         self.changes: list[str] = []
 
     @property
@@ -44,6 +45,7 @@ class Ground:
                 continue
             after = untouched.snapshot(uri)
             self.changes += [f"{uri}: {said}" for said in untouched.differences(before, after)]
+            self._held.pop(uri).close()
 
     def stop(self) -> None:
         """End the daemon, if there is one."""

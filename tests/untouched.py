@@ -41,6 +41,11 @@ def _runs(pid_file: Path) -> bool:
         return False
 
 
+def hold(uri: str) -> libvirt.virConnect:
+    """Open a connection that keeps a daemon from ending by itself: a session's does when nobody uses it."""
+    return libvirt.openReadOnly(uri)
+
+
 def snapshot(uri: str) -> Snapshot:
     """Read what a daemon has: per pool, volume and guest, all that only a change would change."""
     connection = libvirt.openReadOnly(uri)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def connect(uri: str | None = None, *, readonly: bool = True) -> Host:
+def connect(uri: str | None = None, readonly: bool = True) -> Host:
     """Open a host.
 
     Parameters

@@ -112,9 +112,8 @@ def write(path: Path, text: str) -> None:
                 new.flush()
                 os.fsync(new.fileno())
                 Path(new.name).replace(path)
-            except BaseException:
-                Path(new.name).unlink(missing_ok=True)
-                raise
+            finally:
+                Path(new.name).unlink(missing_ok=True)  # where it did not get that far
     except OSError as error:
         raise _failed(path, error) from error
 

@@ -21,7 +21,7 @@ from nbclient.exceptions import DeadKernelError
 
 from kvmnb import __version__
 from kvmnb.errors import RunbookFailed
-from kvmnb.kernels import own_kernel
+from kvmnb.kernels import own_kernel, private_folder
 from kvmnb.parameters import fit
 from kvmnb.places import find
 from kvmnb.record import Outcome, Record, cell_number, heading_above, shorten, stamp, where
@@ -31,6 +31,8 @@ from kvmnb.record_files import load, log_path, now, reserve, save, write
 _PAPERMILL_TAG = "papermill-error-cell-tag"
 #: How many of a dead kernel's last lines an error repeats.
 _LAST_LINES = 5
+#: Seconds for the outputs of a cell that has ended to arrive, which much output on a busy machine takes.
+_OUTPUT_PATIENCE = 60
 
 
 class RunbookInterrupted(RunbookFailed):
@@ -199,9 +201,9 @@ class _Run:
     def execute(self) -> None:
         """Run the cells; how it went is then known to this object."""
         self.tell(str(self.begun.path))
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as said, private_folder() as folder:
             try:
-                self._execute(said)
+                self._execute(said, folder)
                 self.completed = True
             except papermill.PapermillExecutionError:
                 # Raised for an error that the cell's tag allows as well: `at` says whether it was one.
@@ -212,7 +214,7 @@ class _Run:
                 # jupyter_client raises RuntimeError for a kernel that dies, or hangs, while it starts.
                 self.error = f"{_one_line(str(error)).rstrip('.')}{_last_words(said)}"
 
-    def _execute(self, said: IO[bytes]) -> None:
+    def _execute(self, said: IO[bytes], folder: Path) -> None:
         papermill.execute_notebook(
             _braced(self.source),
             _braced(self.part),
@@ -220,9 +222,10 @@ class _Run:
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            kernel_manager_class=own_kernel(self.begun.uri, said, self.kernels.append),
+            kernel_manager_class=own_kernel(self.begun.uri, folder, said, self.kernels.append),
             resources={"metadata": {"path": str(self.source.parent)}},
             coalesce_streams=True,
+            iopub_timeout=_OUTPUT_PATIENCE,
             on_notebook_start=self._opens,
             on_cell_start=self._starts,
             on_cell_execute=self._executes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -144,6 +145,19 @@ def test_the_kernel_is_this_python(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     source = write(tmp_path / "a.ipynb", "import os, sys; print(sys.executable, os.getcwd())")
     done = runbook.run(str(source), record=tmp_path / "out.ipynb")
     assert texts(read(done.path)) == [f"{sys.executable} {tmp_path}\n"]
+
+
+@pytest.mark.parametrize("deep", ["", "d" * 90])
+def test_the_kernel_takes_no_ports(deep: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / deep).mkdir(exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / deep))
+    asks = "import ipykernel, os; said = ipykernel.get_connection_info(unpack=True)"
+    finds = "folder = os.path.dirname(said['ip']); mode = oct(os.stat(folder).st_mode)[-3:]"
+    source = write(tmp_path / "a.ipynb", f"{asks}\n{finds}\nprint(said['transport'], mode)\nprint(folder)")
+    done = runbook.run(str(source), record=tmp_path / "out.ipynb")
+    said, folder = texts(read(done.path))[0].splitlines()
+    assert said == "ipc 700"
+    assert not Path(folder).exists()
 
 
 def test_the_runbook_gets_the_uri(tmp_path: Path, daemon: Daemon) -> None:

@@ -7,12 +7,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.notebooks import ECHO, read, texts, write
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """Let runs heed signals that the tests' own shell has ignored, as it does for a job in the background."""
+    ignored = [n for n in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda _number, _frame: None)  # a program that is started gets the default
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def start(source: Path, flag: Path, **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401
@@ -35,10 +47,11 @@ def start(source: Path, flag: Path, **options: Any) -> subprocess.Popen[str]:  #
     return process
 
 
-def waits(flag: Path, before: str = "") -> str:
-    made = f"pathlib.Path({str(flag)!r}).write_text(str(os.getpid()))"
-    waiting = "try:\n    time.sleep(100)\nfinally:\n    print('tidied')"
-    return "\n".join(["import os, pathlib, signal, time", before, made, waiting])
+def waits(flag: Path, before: str = "", seconds: int = 100) -> str:
+    # The signal comes as soon as the flag is there: what tidies up must be in force by then.
+    made = f"    pathlib.Path({str(flag)!r}).write_text(str(os.getpid()))"
+    waiting = f"    time.sleep({seconds})\nfinally:\n    print('tidied')"
+    return "\n".join(["import os, pathlib, signal, time", before, "try:", made, waiting])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -77,7 +90,9 @@ def test_a_second_interrupt_ends_a_kernel_that_does_not_heed(tmp_path: Path) -> 
 
 def test_a_run_that_is_killed_leaves_what_it_had(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
-    process = start(write(tmp_path / "a.ipynb", ECHO, waits(flag)), flag)
+    source = write(tmp_path / "a.ipynb", ECHO, waits(flag))
+    # What is killed does not remove its temporary files.
+    process = start(source, flag, env={**os.environ, "TMPDIR": str(tmp_path)})
     process.kill()
     process.communicate(timeout=30)
     assert read(tmp_path / "out.ipynb").metadata.kvmnb.outcome == "running"
@@ -86,7 +101,7 @@ def test_a_run_that_is_killed_leaves_what_it_had(tmp_path: Path) -> None:
 
 def test_nobody_reading_does_not_end_the_run(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
-    process = start(write(tmp_path / "a.ipynb", waits(flag).replace("100", "1"), ECHO, ECHO), flag)
+    process = start(write(tmp_path / "a.ipynb", waits(flag, seconds=1), ECHO, ECHO), flag)
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()

@@ -50,7 +50,8 @@ def start(source: Path, flag: Path, **options: Any) -> subprocess.Popen[str]:  #
 def waits(flag: Path, before: str = "", seconds: int = 100) -> str:
     # The signal comes as soon as the flag is there: what tidies up must be in force by then.
     made = f"    pathlib.Path({str(flag)!r}).write_text(str(os.getpid()))"
-    waiting = f"    time.sleep({seconds})\nfinally:\n    print('tidied')"
+    # Python does not see a signal that comes just before it begins to sleep until it has slept.
+    waiting = f"    for _ in range({seconds * 10}):\n        time.sleep(0.1)\nfinally:\n    print('tidied')"
     return "\n".join(["import os, pathlib, signal, time", before, "try:", made, waiting])
 
 

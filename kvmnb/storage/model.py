@@ -171,6 +171,8 @@ class Guest:
     other_disks: tuple[Disk, ...] = ()
     #: Files that are no disks, as (role, path): kernel, initrd, nvram …
     files: tuple[tuple[str, str], ...] = ()
+    #: What is handed to QEMU as it is and holds a slash, so that a path may stand anywhere in it.
+    arguments: tuple[str, ...] = ()
     problem: str = ""
 
     @property

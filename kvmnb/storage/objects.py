@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import libvirt
 
 from kvmnb.storage.model import FILE_GONE, Disk, Guest, Pool, PoolSpec, Volume
-from kvmnb.storage.xml import read_disks, read_guest_files, read_pool, read_volume
+from kvmnb.storage.xml import read_arguments, read_disks, read_guest_files, read_pool, read_volume
 
 _POOL_STATES = {
     libvirt.VIR_STORAGE_POOL_INACTIVE: "inactive",
@@ -126,21 +127,22 @@ def guest(raw: libvirt.virDomain) -> Guest | None:
 
 def _read_guest(raw: libvirt.virDomain, name: str) -> Guest:
     root = ET.fromstring(raw.XMLDesc(0))
-    disks = read_disks(root)
-    files = dict.fromkeys(read_guest_files(root))
-    others: list[Disk] = []
-    persistent = bool(raw.isPersistent())
-    if raw.isActive() and persistent:
-        # A running guest may be redefined: what its next boot needs is in use as much as what it has now.
-        next_boot = ET.fromstring(raw.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-        others += read_disks(next_boot, "next boot")
-        files |= dict.fromkeys(read_guest_files(next_boot))
-    if not raw.isActive() and raw.hasManagedSaveImage(0):
-        # Started, it goes on with what it was saved with, whatever has been defined since.
-        others += read_disks(ET.fromstring(raw.managedSaveGetXMLDesc(0)), "saved state")
     snapshots = raw.listAllSnapshots(0) if raw.hasCurrentSnapshot(0) or raw.snapshotNum(0) else []
+    persistent = bool(raw.isPersistent())
+    others: list[Disk] = []
+    files = list(read_guest_files(root))
+    arguments = list(read_arguments(root))
+    for where, definition in _other_definitions(raw, persistent=persistent):
+        others += read_disks(definition, where)
+        files += _further(read_guest_files(definition), files, where)
+        arguments += read_arguments(definition)
     for snapshot in snapshots:
-        others += _snapshot_disks(ET.fromstring(snapshot.getXMLDesc(0)))
+        told = ET.fromstring(snapshot.getXMLDesc(0))
+        where = f"snapshot {told.findtext('name')}"
+        others += _snapshot_disks(told, where)
+        for definition in _snapshot_definitions(told):
+            files += _further(read_guest_files(definition), files, where)
+            arguments += read_arguments(definition)
     return Guest(
         name=name,
         state=_GUEST_STATES.get(raw.state()[0], "no state"),
@@ -150,15 +152,41 @@ def _read_guest(raw: libvirt.virDomain, name: str) -> Guest:
         memory=raw.maxMemory() * 1024,
         snapshots=len(snapshots),
         uuid=raw.UUIDString(),
-        disks=disks,
+        disks=read_disks(root),
         other_disks=tuple(others),
         files=tuple(files),
+        arguments=tuple(dict.fromkeys(arguments)),
     )
 
 
-def _snapshot_disks(root: ET.Element) -> tuple[Disk, ...]:
+def _other_definitions(raw: libvirt.virDomain, *, persistent: bool) -> Iterator[tuple[str, ET.Element]]:
+    """Give what a guest may be started with later, beside its current definition."""
+    if raw.isActive() and persistent:
+        # A running guest may be redefined: what its next boot needs is in use as much as what it has now.
+        yield "next boot", ET.fromstring(raw.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    if not raw.isActive() and raw.hasManagedSaveImage(0):
+        # Started, it goes on with what it was saved with, whatever has been defined since.
+        yield "saved state", ET.fromstring(raw.managedSaveGetXMLDesc(0))
+
+
+def _further(
+    found: Iterable[tuple[str, str]], known: list[tuple[str, str]], where: str
+) -> list[tuple[str, str]]:
+    """Give those files of another definition that are not known yet, with where they come from."""
+    paths = {path for _role, path in known}
+    return [(f"{role} of {where}", path) for role, path in found if path not in paths]
+
+
+def _snapshot_definitions(root: ET.Element) -> Iterator[ET.Element]:
+    """Give the guest as it was at a snapshot, and what the snapshot itself has outside of disks: memory."""
+    yield from (domain for tag in ("domain", "inactiveDomain") if (domain := root.find(tag)) is not None)
+    own = ET.Element(root.tag)
+    own.extend(root.iterfind("memory"))
+    yield own
+
+
+def _snapshot_disks(root: ET.Element, where: str) -> tuple[Disk, ...]:
     """Give the disks that a snapshot needs: those of the guest as it was, and its external overlays."""
-    where = f"snapshot {root.findtext('name')}"
     found: list[Disk] = []
     for tag in ("domain", "inactiveDomain"):
         domain = root.find(tag)

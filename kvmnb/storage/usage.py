@@ -155,8 +155,10 @@ class Usage:
 
     def _needs(self, guest: Guest) -> Iterator[tuple[str, str, bool]]:
         """Give every file that a guest needs, as (path, part, direct)."""
-        for role, path in guest.files:
-            yield self.real(path), role, True
+        named = dict.fromkeys((self.real(path), role) for role, path in guest.files)
+        told = dict.fromkeys(path for argument in guest.arguments for path in self._volumes_in(argument))
+        for path, role in named | dict.fromkeys((path, "qemu argument") for path in told):
+            yield path, role, True
         for disk in (*guest.disks, *guest.other_disks):
             part = f"disk {disk.target}" + (f" of {disk.where}" if disk.where else "")
             top = self.source(disk)
@@ -168,6 +170,23 @@ class Usage:
             data = (self.inventory.reader.data_file(path) for path in images)
             for path in dict.fromkeys([*below, *(self.real(path) for path in data if path)]):
                 yield path, part, False
+
+    @cached_property
+    def _by_folder(self) -> dict[str, list[tuple[str, str]]]:
+        """Per folder, under each of its names, the paths of its volumes: as they are named, and resolved."""
+        found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        for real, volume in self.by_path.items():
+            for name in {volume.path, real}:
+                found[name.rpartition("/")[0] + "/"].append((name, real))
+        return dict(found)
+
+    def _volumes_in(self, argument: str) -> Iterator[str]:
+        """Give the volumes whose paths stand anywhere in an argument of QEMU."""
+        # QEMU writes a comma twice, and takes JSON, in which a quote or a backslash is escaped.
+        texts = (argument, argument.replace(",,", ","), argument.replace("\\", ""))
+        for folder, volumes in self._by_folder.items():
+            if any(folder in text for text in texts):
+                yield from (real for name, real in volumes if any(name in text for text in texts))
 
     @cached_property
     def uses(self) -> dict[str, list[Use]]:

@@ -5,6 +5,7 @@ A path is written like ``source/host/@name``: elements, and at the end perhaps a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -306,7 +307,51 @@ def read_disks(root: ET.Element, where: str = "") -> tuple[Disk, ...]:
 
 
 def read_guest_files(root: ET.Element) -> tuple[tuple[str, str], ...]:
-    """Read the files of a guest's XML that are no disks, as (role, path)."""
-    found = [(role, root.findtext(path)) for role, path in _GUEST_FILES.items()]
-    found += [("memory", source.text) for source in root.iterfind("devices/memory/source/path")]
+    """Read every file that a guest's XML names beside its disks, as (role, path).
+
+    Whatever looks like an absolute path counts, wherever it stands: libvirt has many places for a file and
+    gets new ones, and one too many does no harm.
+    """
+    found = dict.fromkeys((role, root.findtext(path) or "") for role, path in _GUEST_FILES.items())
+    listed = {path for disk in read_disks(root) for path in (disk.path, *disk.below)}
+    for steps, value in _values(root, ()):
+        path = value if value.startswith("/") else value.strip()
+        if path.startswith("/") and not (steps[:2] == ("devices", "disk") and path in listed):
+            found[_role(steps), path] = None
+    for argument in read_arguments(root):
+        found |= dict.fromkeys(("qemu argument", path) for path in _paths_in(argument))
     return tuple((role, path) for role, path in found if path)
+
+
+def read_arguments(root: ET.Element) -> tuple[str, ...]:
+    """Read what a guest's XML hands to QEMU as it is, where it may name a file: arguments and variables."""
+    values = (value for steps, value in _values(root, ()) if steps[:1] == ("commandline",))
+    return tuple(value for value in values if "/" in value)
+
+
+def _values(element: ET.Element, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Give every attribute and text below an element, each with the elements on the way to it."""
+    for child in element:
+        way = (*steps, child.tag.rpartition("}")[2])
+        for name, value in child.attrib.items():
+            yield (*way, "@" + name), value
+        if child.text:
+            yield way, child.text
+        yield from _values(child, way)
+
+
+def _role(steps: tuple[str, ...]) -> str:
+    """Name the part of a guest that a value belongs to."""
+    if steps[0] == "commandline":
+        return "qemu argument"
+    if steps == ("os", "nvram", "@template"):
+        return "nvram template"
+    return steps[1] if steps[0] in {"devices", "os"} and len(steps) > 1 else steps[0]
+
+
+def _paths_in(argument: str) -> Iterator[str]:
+    """Give what may be a path in an argument such as ``file=/a,if=none``; QEMU writes a comma twice."""
+    for piece in re.split(r"(?<!,),(?!,)", argument):
+        for part in (piece, *re.split(r"[=:\"']", piece)):
+            if part.startswith("/"):
+                yield part.replace(",,", ",")

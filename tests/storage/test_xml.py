@@ -19,6 +19,7 @@ from kvmnb.storage.xml import (
     find,
     pool_xml,
     put,
+    read_arguments,
     read_disks,
     read_guest_files,
     read_pool,
@@ -260,7 +261,7 @@ def test_the_disks_of_a_running_guest_are_read() -> None:
         Disk("vdb", bus="virtio", type="volume", format="raw", pool="p", volume="r.raw", where="now"),
         Disk("sda", device="cdrom", bus="sata", readonly=True, where="now"),
     )
-    assert read_guest_files(root) == ()
+    assert read_guest_files(root) == (("resource", "/machine"), ("emulator", "/usr/bin/qemu-system-x86_64"))
 
 
 def test_a_disk_on_the_network_is_read() -> None:
@@ -278,7 +279,35 @@ def test_files_below_and_beside_a_disk_are_read() -> None:
     )
     [found] = read_disks(root)
     assert (found.path, found.device, found.below) == ("/dev/sdb", "lun", ("/one", "/two", "/three"))
-    assert read_guest_files(root) == (("kernel", "/k"), ("initrd", "/i"), ("nvram", "/n"))
+    assert read_guest_files(root) == (
+        ("kernel", "/k"),
+        ("initrd", "/i"),
+        ("nvram", "/n"),
+        ("nvram template", "/t"),
+    )
+
+
+def test_every_other_path_of_a_guest_is_read() -> None:
+    root = ET.fromstring(
+        "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><title>no/path</title>"
+        "<os><nvram type='file'><source file='/n'/></nvram><acpi><table>/a</table></acpi></os>"
+        "<sysinfo><entry name='x' file='/s'/></sysinfo><devices><emulator>/e</emulator>"
+        "<serial type='file'><source path='/log'/></serial>"
+        "<disk type='file'><source file='/d'><reservations><source path='/r'/></reservations></source></disk>"
+        "</devices><qemu:commandline><qemu:arg value='-drive'/><qemu:arg value='if=none,file=/x,,y,id=z'/>"
+        "<qemu:env name='LOG' value='/v'/></qemu:commandline></domain>"
+    )
+    assert set(read_guest_files(root)) == {
+        ("nvram", "/n"),
+        ("acpi", "/a"),
+        ("sysinfo", "/s"),
+        ("emulator", "/e"),
+        ("serial", "/log"),
+        ("disk", "/r"),
+        ("qemu argument", "/x,y"),
+        ("qemu argument", "/v"),
+    }
+    assert read_arguments(root) == ("if=none,file=/x,,y,id=z", "/v")
 
 
 @pytest.mark.parametrize(

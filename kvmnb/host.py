@@ -122,12 +122,14 @@ class Host:
         """List the guests' disks, joined to pools and volumes, each with its whole backing chain."""
         return frames.disks(self.inventory())
 
-    def plan(self, *actions: Action, title: str | None = None, undo_on_failure: bool = True) -> Plan:
+    def plan(
+        self, *actions: Action | Sequence[Action], title: str | None = None, undo_on_failure: bool = True
+    ) -> Plan:
         """Check actions against the host as it is now, without doing anything.
 
         Parameters
         ----------
-        *actions : Action
+        *actions : Action or sequence of Action
             In the order in which they are to be run.
         title : str, optional
             What they are for; the words of the first action without it.
@@ -139,8 +141,12 @@ class Host:
         Plan
             Shows itself: words, virsh lines, what is already so, problems.
         """
-        named = title or (actions[0].describe() if actions else "Nothing")
-        return check(named, actions, self.inventory(), undo_on_failure=undo_on_failure)
+        flat = [one for given in actions for one in (given if isinstance(given, Sequence) else [given])]
+        for one in flat:
+            if not isinstance(one, Action):
+                raise BadValue(f"{one!r} is no action", "give actions such as kvmnb.StartPool('vmdisk')")
+        named = title or (flat[0].describe() if flat else "Nothing")
+        return check(named, flat, self.inventory(), undo_on_failure=undo_on_failure)
 
     def apply(
         self, plan: Plan | Action | Sequence[Action], progress: MakeProgress | None = None
@@ -169,19 +175,20 @@ class Host:
         kvmnb.errors.ActionFailed
             A step failed; what had been done before it was undone, or the message says what was not.
         """
-        if isinstance(plan, Action):
+        if not isinstance(plan, Plan):
             plan = self.plan(plan)
-        elif not isinstance(plan, Plan):
-            plan = self.plan(*plan)
         return apply(self._connection, plan, self._audit, progress)
 
-    def undo(self, applied: pd.DataFrame) -> Plan:
+    def undo(self, applied: pd.DataFrame, confirm: str = "") -> Plan:
         """Plan to undo what a plan has done, as far as it can be undone.
 
         Parameters
         ----------
         applied : pandas.DataFrame
             What `Host.apply` returned, or the ``report`` of its error.
+        confirm : str, optional
+            The name of what would be deleted again, as the word that you mean it: somebody may have put
+            something on it since.
 
         Returns
         -------
@@ -191,7 +198,12 @@ class Host:
         told = applied.attrs.get("undo")
         if told is None:
             raise BadValue("This frame does not say what was done", "give what host.apply returned")
-        actions = [ACTIONS[one["action"]](**one["fields"]) for one in told]
+        actions = [
+            ACTIONS[one["action"]](
+                **{**one["fields"], **({"confirm": confirm} if "confirm" in one["fields"] else {})}
+            )
+            for one in told
+        ]
         title = f"Undo: {applied.attrs['title']}"
         return check(title, actions, self.inventory(), undo_on_failure=False)
 

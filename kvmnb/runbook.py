@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ from kvmnb.parameters import fit
 from kvmnb.places import find
 from kvmnb.record import Outcome, Record, cell_number, heading_above, shorten, stamp, where
 from kvmnb.record_files import load, log_path, now, reserve, save, write
+from kvmnb.storage.audit import user_name
 
 #: Marks the cells by which papermill points at an error; the stamp says the same in the kit's words.
 _PAPERMILL_TAG = "papermill-error-cell-tag"
@@ -112,7 +112,7 @@ def _begin(source: Path, values: dict[str, object], wanted: Path | None, uri: st
         runbook=source.stem,
         started=started,
         host=socket.gethostname(),
-        user=getpass.getuser(),
+        user=user_name(),
         uri=uri or os.environ.get("LIBVIRT_DEFAULT_URI"),
         parameters=values,
         version=__version__,

@@ -18,7 +18,13 @@ _HERE = Path(__file__).parent
 _CACHE = _HERE.parent / ".cache"
 
 #: Modules whose tests start kernels and servers of Jupyter, which takes seconds.
-_KERNELS = {"test_lab.py", "test_parameters.py", "test_runbook.py", "test_runbook_signals.py"}
+_KERNELS = {
+    "test_lab.py",
+    "test_parameters.py",
+    "test_pool_setup.py",
+    "test_runbook.py",
+    "test_runbook_signals.py",
+}
 
 
 class Ground:

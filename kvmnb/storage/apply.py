@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from types import TracebackType
 from typing import Any
 
 import libvirt
 import pandas as pd
 
-from kvmnb.errors import ActionFailed, KvmnbError, ReadOnly, Refused, Unreachable
+from kvmnb.errors import ActionFailed, KvmnbError, ReadOnly, Unreachable
 from kvmnb.schema import APPLIED
 from kvmnb.storage.action import Action, met
 from kvmnb.storage.audit import Audit
 from kvmnb.storage.connection import Connection
 from kvmnb.storage.inventory import read_inventory
-from kvmnb.storage.model import Inventory, Problem, refusals
-from kvmnb.storage.plan import Plan, check
+from kvmnb.storage.model import Inventory, refusals
+from kvmnb.storage.plan import Plan, check, refusal
 from kvmnb.storage.streams import Progress, silent
 
 #: Makes the reporter of one action's progress; gets the action's words.
@@ -37,6 +39,7 @@ class _Done:
     outcome: str
     changed: bool
     undo: tuple[Action, ...] = ()
+    identity: str = ""
     checks: list[tuple[str, str | None, str | None, bool | None]] = field(default_factory=list)
 
     @property
@@ -88,28 +91,40 @@ def apply(
         )
     checked = check(plan.title, plan.actions, read_inventory(connection))
     if checked.problems:
-        raise _refused(checked.problems)
+        raise refusal(checked.problems)
     run = _Run(connection, audit, progress)
     for number, action in enumerate(plan.actions, 1):
-        try:
+        with _Attempt(run, plan, number):
             run.step(action)
-        except KeyboardInterrupt:
-            run.fail(number, action, "it was interrupted")
-            _give_up(run, plan, "it was interrupted", None)
-            raise
-        except (KvmnbError, OSError) as error:
-            why = error.what if isinstance(error, KvmnbError) else str(error)
-            run.fail(number, action, why)
-            raise _give_up(run, plan, why, error) from error
         if run.steps[-1].wrong:
+            run.unverified()
             raise _give_up(run, plan, "; ".join(run.steps[-1].wrong), None)
     return _report(run, plan)
 
 
-def _refused(problems: tuple[Problem, ...]) -> Refused:
-    first, *others = problems
-    more = "".join(f".\nAlso: {str(problem).rstrip('.')}" for problem in others)
-    return Refused(f"Nothing was changed. {first.reason}", first.remedy + more, problems)
+@dataclass
+class _Attempt:
+    """One step: however it ends other than well, what had been done before is undone, and that is told."""
+
+    run: _Run
+    plan: Plan
+    number: int
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        why = error.what if isinstance(error, KvmnbError) else str(error) or "it was interrupted"
+        self.run.fail(self.number, self.plan.actions[self.number - 1], why)
+        told = _give_up(self.run, self.plan, why, error)
+        if isinstance(error, KvmnbError | OSError):
+            raise told from error
+        # Ctrl-C stays Ctrl-C, and a fault stays what it is; how things stand is said all the same.
+        error.add_note(str(told))
 
 
 @dataclass
@@ -127,7 +142,7 @@ class _Run:
             before = read_inventory(self.connection)
             problems = refusals(action.problems(before))
             if problems:
-                raise _refused(problems)
+                raise refusal(problems)
             if action.already(before):
                 done = _Done(action, "already so", changed=False)
                 self.steps.append(done)
@@ -138,7 +153,7 @@ class _Run:
 
     def _change(self, done: _Done) -> None:
         try:
-            self._run(done.action, lambda: self.steps.append(done))
+            self._run(done.action, done)
         except (KeyboardInterrupt, Unreachable):
             # A call of libvirt that is under way comes to its end before Ctrl-C is heard, and one whose
             # answer was lost may have been done. One that libvirt refused was not: what is there now, such
@@ -149,24 +164,32 @@ class _Run:
                     self.steps.append(done)
             raise
 
-    def _run(self, action: Action, ended: Callable[[], None] = lambda: None) -> None:
+    def _run(self, action: Action, done: _Done | None = None) -> None:
         words = action.describe()
-        identity = self.audit.intent(action)
         progress = self.progress(words) if self.progress else silent
+        identity = self.audit.intent(action)
 
         def call(raw: libvirt.virConnect) -> None:
             action.run(raw, progress)
 
-        error: str | None = "it was interrupted"
+        ended = False
         try:
             self.connection.change(words[:1].lower() + words[1:], call, patient=action.patient)
-            error = None
-            ended()  # before it is logged or verified: no failure of these may make it forgotten
-        except (KvmnbError, OSError) as failure:
-            error = str(failure)
-            raise
+            ended = True
+            if done is not None:
+                # Before it is logged or verified: no failure of these may make it forgotten.
+                done.identity = identity
+                self.steps.append(done)
         finally:
-            self.audit.outcome(identity, "failed" if error else "done", action, error)
+            # Without the flag, an undo would take the failure that it is the answer to for its own.
+            error = None if ended else str(sys.exception()) or "it was interrupted"
+            self.audit.outcome(identity, "done" if ended else "failed", action, error)
+
+    def unverified(self) -> None:
+        """Log that the last step left something else than was expected."""
+        last = self.steps[-1]
+        if last.identity:
+            self.audit.outcome(last.identity, "unverified", last.action, "; ".join(last.wrong))
 
     def fail(self, number: int, action: Action, why: str) -> None:
         """Note that a step failed, where it is not noted as done already."""
@@ -183,7 +206,7 @@ class _Run:
                     before = read_inventory(self.connection)
                     problems = refusals(action.problems(before))
                     if problems:
-                        raise _refused(problems)
+                        raise refusal(problems)
                     self._run(action)
             except KvmnbError as error:
                 yield f"{done.action.describe()!r} could not be undone: {error.what}"

@@ -31,6 +31,14 @@ def default_path() -> Path:
     return Path(state) / "kvmnb" / "audit.jsonl"
 
 
+def user_name() -> str:
+    """Give the user's name; in a container with a user id that has none, the id."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 @dataclass(frozen=True)
 class Audit:
     """The log of one host's changes.
@@ -66,7 +74,7 @@ class Audit:
     def _write(self, identity: str, event: str, action: Action, error: str | None = None) -> None:
         line = {
             "time": time.time_ns(),
-            "user": getpass.getuser(),
+            "user": user_name(),
             "host": self.host,
             "uri": self.uri,
             "event": event,
@@ -116,7 +124,13 @@ def read(path: Path) -> pd.DataFrame:
     if not path.exists():
         return AUDIT.empty()
     rows: list[dict[str, Any]] = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise AuditFailed(
+            f"The audit log {path} cannot be read: {error.strerror}", "name a file that you may read"
+        ) from error
+    for text in lines:
         try:
             line = json.loads(text)
         except json.JSONDecodeError:

@@ -9,6 +9,7 @@ from typing import overload
 
 import pandas as pd
 
+from kvmnb.errors import Refused
 from kvmnb.schema import CHECKS, PLAN
 from kvmnb.storage.action import Action, shell_line
 from kvmnb.storage.model import Inventory, Problem, refusals
@@ -77,6 +78,17 @@ class Plan(Sequence[Step]):
     def problems(self) -> tuple[Problem, ...]:
         """Every problem that stops it; none means that it may be applied."""
         return tuple(problem for step in self.steps for problem in step.refused)
+
+    def require(self) -> None:
+        """Stop here, with nothing changed, where anything stands in the way.
+
+        Raises
+        ------
+        kvmnb.errors.Refused
+            The plan has problems; the error names each.
+        """
+        if self.problems:
+            raise refusal(self.problems)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -164,6 +176,13 @@ class Plan(Sequence[Step]):
         )
         title = "" if self._single else f"<p><b>{escape(self.title)}</b>: {escape(self._verdict())}</p>"
         return f"{title}<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def refusal(problems: tuple[Problem, ...]) -> Refused:
+    """Make the error that names every problem."""
+    first, *others = problems
+    more = "".join(f".\nAlso: {str(problem).rstrip('.')}" for problem in others)
+    return Refused(f"Nothing was changed. {first.reason}", first.remedy + more, problems)
 
 
 def _found(step: Step) -> str:

@@ -248,19 +248,21 @@ def test_without_an_audit_log_nothing_is_changed(site: Site, monkeypatch: pytest
 
 
 def test_an_audit_log_that_fails_afterwards_does_not_hide_the_change(site: Site) -> None:
-    site.running()
+    path = site.running().raw("v", b"")
+    file = site.folder / "new"
+    file.write_bytes(b"new" * 100)
     log = site.host._audit.path
 
-    def progress(_words: str) -> Callable[[int, int], None]:  # called after the intent is written
-        log.unlink()
-        log.mkdir()
-        return lambda _done, _total: None
+    def report(_done: int, _total: int) -> None:  # called between the intent and the outcome
+        if log.is_file():
+            log.unlink()
+            log.mkdir()
 
     with pytest.raises(ActionFailed, match="audit log") as failure:
-        site.host.apply(CreateVolume(site.pool, "v", MIB), progress)
-    assert "could not be undone" in str(failure.value)
+        site.host.apply(UploadVolume(site.pool, "v", str(file), confirm="v"), lambda _words: report)
+    assert "cannot be undone" in str(failure.value)
     assert failure.value.report["changed"].all()
-    assert site.host.volumes()["name"].tolist() == ["v"]
+    assert path.read_bytes().startswith(file.read_bytes())
 
 
 def test_a_cut_line_of_the_audit_log_is_a_row(site: Site) -> None:
@@ -297,3 +299,19 @@ def test_a_transient_pool_is_taken_down_by_stopping_it(site: Site) -> None:
     assert site.host.apply(plan)["verified"].all()
     assert site.host.pools().empty
     assert site.target.is_dir()
+
+
+def test_a_pool_of_more_volumes_than_libvirt_lists_is_told_beside_the_others(site: Site) -> None:
+    site.running().volume("v.qcow2")
+    crowd = site.folder / "crowd"
+    crowd.mkdir()
+    for number in range(16_385):  # libvirt's protocol carries 16,384 in one answer
+        (crowd / str(number)).touch()
+    site.daemon.virsh("pool-define-as", "crowd", "dir", "--target", str(crowd))
+    site.daemon.virsh("pool-start", "crowd")
+
+    frame = site.host.volumes().set_index("pool")
+    assert frame["status"].to_dict() == {"crowd": "unreadable", site.pool: "ok"}
+    assert "16385" in frame["problem"]["crowd"]
+    with pytest.raises(Refused, match="cannot be known"):
+        site.host.apply(DeleteVolume(site.pool, "v.qcow2", "v.qcow2"))

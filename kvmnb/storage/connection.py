@@ -40,7 +40,7 @@ def quiet() -> None:
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
 
 
-def translate(error: libvirt.libvirtError, doing: str) -> KvmnbError:
+def translate(error: libvirt.libvirtError, doing: str, *, alive: bool = False) -> KvmnbError:
     """Turn a libvirt error into the kit's, by its code and never by its text.
 
     Parameters
@@ -49,6 +49,8 @@ def translate(error: libvirt.libvirtError, doing: str) -> KvmnbError:
         What libvirt raised.
     doing : str
         What was being done, as in "start pool 'vmdisk'".
+    alive : bool
+        Whether the daemon still listens to the connection that the call was made on.
 
     Returns
     -------
@@ -62,7 +64,12 @@ def translate(error: libvirt.libvirtError, doing: str) -> KvmnbError:
         return NotFound(what, _NOT_FOUND[code])
     if code == libvirt.VIR_ERR_OPERATION_DENIED:
         return ReadOnly(what, "connect with write access: kvmnb.connect(readonly=False)")
-    if domain == libvirt.VIR_FROM_RPC and code in _NO_DAEMON | {libvirt.VIR_ERR_INTERNAL_ERROR}:
+    remote_fault = domain == libvirt.VIR_FROM_RPC and code == libvirt.VIR_ERR_INTERNAL_ERROR
+    if remote_fault and alive:
+        # The answer broke a limit of the protocol, such as 16,384 volumes in one listing.
+        remedy = "Ask for less at once: libvirt's protocol limits how much one call may carry"
+        return LibvirtFailed(what, remedy, code=code, domain=domain)
+    if remote_fault or (domain == libvirt.VIR_FROM_RPC and code in _NO_DAEMON):
         return Unreachable(what, 'see that the libvirt daemon runs: "kvmnb doctor" says how')
     if code in _DENIED:
         return Unreachable(what, 'ask for membership in the group "libvirt", or use qemu:///session')
@@ -152,12 +159,13 @@ class Connection:
             return call(raw)
         except libvirt.libvirtError as error:
             if _alive(raw):
-                raise translate(error, doing) from error
+                raise translate(error, doing, alive=True) from error
         self._renew(raw)
+        raw = self._raw
         try:
-            return call(self._raw)
+            return call(raw)
         except libvirt.libvirtError as error:
-            raise translate(error, doing) from error
+            raise translate(error, doing, alive=_alive(raw)) from error
 
     def change(self, doing: str, call: Callable[[libvirt.virConnect], _T], *, patient: bool = False) -> _T:
         """Call libvirt for something that changes the host. Never repeated once it may have begun.
@@ -186,6 +194,7 @@ class Connection:
                 # The first error names the cause; a later one may only say that the pool has since stopped.
                 first = first or error
                 busy = error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR
-                if not busy or not _alive(self._raw) or time.monotonic() >= deadline:
-                    raise translate(first, doing) from error
+                alive = _alive(self._raw)
+                if not busy or not alive or time.monotonic() >= deadline:
+                    raise translate(first, doing, alive=alive) from error
             time.sleep(0.25)

@@ -21,6 +21,9 @@ _TIMEOUT, _CPU_SECONDS, _MEMORY = 20, 10, 1 << 30
 _QCOW2_MAGIC = b"QFI\xfb"
 _EXTERNAL_DATA = 1 << 2
 
+#: QEMU takes no longer name of a backing store than this.
+_LONGEST_BACKING = 1023
+
 
 def kind(path: str) -> PathKind:
     """Tell what lies at a path; "other" where it may not be looked at."""
@@ -88,6 +91,41 @@ def image(path: str, format: str | None) -> Image | None:
     return Image(exists=True, backing_path=backing, backing_format=told.get("backing-filename-format"))
 
 
+def _part(path: str, start: int, length: int) -> bytes:
+    """Read a part of a file or device; empty where it cannot be read."""
+    if kind(path) not in {"file", "device"}:  # opening a pipe would wait for whoever writes to it
+        return b""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+    except OSError:
+        return b""
+
+
+def backing_file(path: str) -> str | None:
+    """Give what the header of a qcow2 image names as its backing store, without qemu-img: for many files.
+
+    Returns
+    -------
+    str or None
+        A path, or as it stands there what is written as ``json:`` or as a URI; None where it names none.
+    """
+    head = _part(path, 0, 20)
+    if len(head) < 20 or head[:4] != _QCOW2_MAGIC:
+        return None
+    start, length = int.from_bytes(head[8:16], "big"), int.from_bytes(head[16:20], "big")
+    if not start or start >= 1 << 62 or not 0 < length <= _LONGEST_BACKING:
+        return None
+    name = os.fsdecode(_part(path, start, length).partition(b"\0")[0])  # to QEMU it ends there
+    if not name:
+        return None
+    if name.startswith(("json:", "nbd:")) or "://" in name:
+        return name
+    # A relative name is meant from where the image lies.
+    return os.path.join(os.path.dirname(path), name.removeprefix("file:"))  # noqa: PTH118, PTH120 - of the host
+
+
 def data_file(path: str) -> str | None:
     """Give the path of the external data file of a qcow2 image.
 
@@ -98,11 +136,7 @@ def data_file(path: str) -> str | None:
     str or None
         None where it has none, empty where it has one whose name cannot be known.
     """
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(80)
-    except (OSError, ValueError):
-        return None
+    head = _part(path, 0, 80)
     if len(head) < 80 or head[:4] != _QCOW2_MAGIC or int.from_bytes(head[4:8], "big") < 3:
         return None
     if not int.from_bytes(head[72:80], "big") & _EXTERNAL_DATA:

@@ -161,6 +161,10 @@ class LiveReader:
         """Read what an image outside any pool says of itself; None where the host is another machine."""
         return files.image(path, format) if self._local and path.startswith("/") else None
 
+    def backing_file(self, path: str) -> str | None:
+        """Give what a qcow2 image's header names as its backing store; None where it names none."""
+        return files.backing_file(path) if self._local else None
+
     def data_file(self, path: str) -> str | None:
         """Give the external data file of an image; None where it has none, empty for an unknown one."""
         return files.data_file(path) if self._local and path.startswith("/") else None

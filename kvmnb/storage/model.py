@@ -98,7 +98,7 @@ class Pool:
     #: Whether `spec` says all that the pool's XML says, so that it can be defined anew from it.
     faithful: bool = True
     problem: str = ""
-    #: Whether it runs only by assumption, so that there is nothing of it to be read yet.
+    #: Whether it runs, or has stopped, only by assumption, so that there is nothing of it to be read yet.
     assumed: bool = False
 
     @property
@@ -223,6 +223,9 @@ class Reader(Protocol):
 
     def image(self, path: str, format: str | None) -> Image | None:
         """Read what an image outside any pool says of itself; None where it cannot be known."""
+
+    def backing_file(self, path: str) -> str | None:
+        """Give what a qcow2 image's header names as its backing store; None where it names none."""
 
     def data_file(self, path: str) -> str | None:
         """Give the external data file of an image; None where it has none, empty for an unknown one."""

@@ -185,7 +185,8 @@ def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
     Yields
     ------
     Problem
-        Refusals only. Where it can't be known that nobody needs the volume, that is a refusal too.
+        Refusals, also where it can't be known that no guest needs the volume; and a warning for each pool
+        that is not running in which overlays could not be looked for.
     """
     usage = Usage.of(seen)
     path = usage.real(volume.path)
@@ -207,13 +208,15 @@ def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
 
 
 def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say which volumes lie on a volume and would be lost with it."""
+    """Say which images lie on a volume and would be lost with it, also in pools that are not running."""
     usage = Usage.of(seen)
     path = usage.real(volume.path)
     overlays = usage.overlays.get(path, [])
     holders = usage.data_of(path)
-    if overlays:
-        names = _listing([f"{v.name!r} of pool {v.pool!r}" for v in overlays])
+    idle = dict.fromkeys(usage.idle_overlays(path))
+    found = [(v.pool, v.name) for v in overlays] + list(idle)
+    if found:
+        names = _listing([f"{name!r} of pool {pool!r}" for pool, name in found])
         yield Problem(
             f"Volume {volume.name!r} is the backing store of {names}, which cannot be read without it",
             f"remove what lies on it before you {verb} it",
@@ -226,6 +229,14 @@ def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]
             f"remove that image before you {verb} its data",
             "name",
         )
+    for pool in usage.idle:
+        if pool.problem:
+            yield Problem(
+                f"Pool {pool.pool!r} is not running, and {pool.problem}: overlays in it were not looked at",
+                f"start it before you {verb} the volume, unless nothing in it lies on {volume.name!r}",
+                "name",
+                "warn",
+            )
 
 
 def running_users(volume: Volume, seen: Inventory, *, direct: bool = False) -> list[str]:
@@ -278,8 +289,25 @@ def logical_volumes(pool: str, seen: Inventory) -> Iterator[Problem]:
         )
 
 
+def _mount_point_not_empty(pool: Pool, seen: Inventory) -> Iterator[Problem]:
+    """Refuse to remove a mount point that holds files of its own; what is mounted there does not count."""
+    if pool.active or pool.assumed:
+        return  # the file system lies over the folder now, so that what is below cannot be seen
+    names = list(seen.reader.entries(pool.spec.target) or ())
+    if names:
+        yield Problem(
+            f"The mount point {pool.spec.target!r} of pool {pool.name!r} holds {len(names)} file(s) of its "
+            f"own: {_listing(names)}",
+            "move them elsewhere, or keep the folder and only stop and undefine the pool",
+            "pool",
+        )
+
+
 def folder_not_empty(pool: Pool, seen: Inventory) -> Iterator[Problem]:
     """Refuse to remove a folder that is not empty: libvirt would refuse it too, but only half-way."""
+    if pool.spec.type in {"fs", "netfs"}:
+        yield from _mount_point_not_empty(pool, seen)
+        return
     names = [volume.name for volume in seen.volumes_of(pool.name)]
     what = "volume(s)"
     if not names:

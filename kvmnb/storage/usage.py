@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from kvmnb.storage.model import FILE_GONE, Disk, Guest, Inventory, Volume
+from kvmnb.storage.model import FILE_GONE, Disk, Guest, Inventory, Pool, Volume
+
+#: Of a pool that is not running at most so many files are looked at.
+MOST_FILES = 5000
 
 #: No sane chain is longer; one that is, is a loop.
 LONGEST_CHAIN = 200
@@ -54,6 +57,26 @@ class Use:
     def __str__(self) -> str:
         how = "" if self.direct else ", as a backing store"
         return f"guest {self.guest.name!r} ({self.part}, {self.guest.state}{how})"
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What the folder of a pool that is not running tells without libvirt.
+
+    Parameters
+    ----------
+    pool : str
+        The pool.
+    below : tuple of (str, str)
+        Per image its name and what it lies on or has its data in: a path with links resolved, or as it is
+        written there.
+    problem : str
+        Why not all of the pool's images were looked at; empty where all were.
+    """
+
+    pool: str
+    below: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,6 +250,43 @@ class Usage:
             if volume.backing_path:
                 found[self.real(volume.backing_path)].append(volume)
         return dict(found)
+
+    @cached_property
+    def idle(self) -> tuple[Idle, ...]:
+        """What lies in the pools that are not running, as far as it can be looked at."""
+        pools = (p for p in self.inventory.pools.values() if not p.active and not p.problem)
+        return tuple(self._look_into(pool) for pool in pools)
+
+    def _look_into(self, pool: Pool) -> Idle:
+        if pool.spec.type not in {"dir", "fs", "netfs"}:
+            return Idle(pool.name, problem="its volumes are no files")
+        reader, folder = self.inventory.reader, self.real(pool.spec.target)
+        names = reader.entries(folder)
+        if names is None:
+            return Idle(pool.name, problem=f"its folder {folder!r} cannot be listed")
+        below: list[tuple[str, str]] = []
+        for name in names[:MOST_FILES]:
+            path = f"{folder}/{name}"
+            if self.real(path) not in self.by_path:  # a running pool may have the same folder
+                found = (reader.backing_file(path), reader.data_file(path))
+                below += [(name, self.real(f) if f.startswith("/") else f) for f in found if f]
+        problem = ""
+        if len(names) > MOST_FILES:
+            problem = f"its folder {folder!r} has more than {MOST_FILES} files"
+        elif pool.spec.type != "dir" and not names:
+            problem = f"nothing is mounted at {folder!r}"
+        return Idle(pool.name, tuple(below), problem)
+
+    def idle_overlays(self, path: str) -> Iterator[tuple[str, str]]:
+        """Give each image of a pool that is not running that needs a file, as (pool, name)."""
+        reader = self.inventory.reader
+        identity = reader.identity(path) if any(idle.below for idle in self.idle) else None
+        for idle in self.idle:
+            for name, below in idle.below:
+                written = not below.startswith("/") and path in below.replace("\\", "")
+                same = identity is not None and below.startswith("/") and reader.identity(below) == identity
+                if below == path or written or same:
+                    yield idle.pool, name
 
     def blind_spots(self) -> Iterator[str]:
         """Give each reason why a use may exist that `uses` does not have."""

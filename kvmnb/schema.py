@@ -40,7 +40,7 @@ class Column:
         Its name, in the field's own words.
     dtype : {"string", "Int64", "Float64", "boolean", "time", "texts"}
         Its kind. ``time`` is UTC with nanoseconds and is built from nanoseconds since 1970;
-        ``texts`` holds a tuple of str per row. Every kind can hold NA.
+        ``texts`` holds a tuple of str per row, empty where there are none. Every kind can hold NA.
     meaning : str
         One line for its reader.
     unit : str
@@ -59,6 +59,8 @@ class Column:
             times = [unknown if value is None else value for value in values]
             index = pd.DatetimeIndex(np.array(times, "datetime64[ns]"), tz="UTC")
             return cast("pd.Series[Any]", pd.Series(index))
+        if self.dtype == "texts":  # pandas keeps None as it is among objects
+            values = [pd.NA if value is None else value for value in values]
         return cast("pd.Series[Any]", pd.Series(values, dtype=cast("Any", _PANDAS[self.dtype])))
 
     def describe(self) -> str:
@@ -161,6 +163,11 @@ def _flag(name: str, meaning: str) -> Column:
     return Column(name, "boolean", meaning)
 
 
+_CHAIN = (
+    "the paths of its whole backing chain, nearest first; as far as it could be followed, NA where it could "
+    "not be followed at all"
+)
+
 _STATUS = (
     _text("status", "``ok``, or the word for what could not be read"),
     _text("problem", "why it could not be read; NA where all could"),
@@ -202,10 +209,15 @@ VOLUMES = Frame(
         _text("path", "where it lies on the host"),
         _text("backing_path", "the file or volume that it is an overlay of"),
         _text("backing_format", "format of that file"),
-        Column("chain", "texts", "the paths of its whole backing chain, nearest first"),
+        Column("chain", "texts", _CHAIN),
         _flag("chain_known", "whether the chain could be followed to its end"),
-        Column("used_by", "texts", "the guests that use it, directly or through a chain"),
-        Column("overlays", "texts", "paths of the volumes that lie directly on it"),
+        Column(
+            "used_by",
+            "texts",
+            "the guests that use it, directly or through a chain, also while they are shut off; NA where "
+            "none is known and it cannot be known whether there is one",
+        ),
+        Column("overlays", "texts", "paths of the volumes of running pools that lie directly on it"),
         _text("mode", "permissions, in octal"),
         Column("owner", "Int64", "user id of the owner"),
         Column("group", "Int64", "group id"),
@@ -252,7 +264,7 @@ DISKS = Frame(
         _text("path", "where its source lies on the host; NA where there is no medium"),
         _text("pool", "the pool of the volume that it is"),
         _text("volume", "the volume that it is; NA where no running pool has it"),
-        Column("chain", "texts", "the paths of its whole backing chain, nearest first"),
+        Column("chain", "texts", _CHAIN),
         _flag("chain_known", "whether the chain could be followed to its end"),
         _bytes("capacity", "size that the guest sees; NA where it is not a volume of a running pool"),
         _bytes("allocation", "what its top image takes on the host"),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kvmnb.schema import DISKS, GUESTS, POOLS, VOLUMES, Frame
 from kvmnb.storage.model import Disk, Guest, Inventory, Pool, Volume
-from kvmnb.storage.usage import Usage
+from kvmnb.storage.usage import Chain, Usage
 
 
 def _build(frame: Frame, rows: Iterable[dict[str, Any]], seen: Inventory) -> pd.DataFrame:
@@ -49,7 +49,12 @@ def pools(seen: Inventory) -> pd.DataFrame:
 
 def _blank(frame: Frame) -> dict[str, Any]:
     """Give a row in which nothing is known."""
-    return {c.name: () if c.dtype == "texts" else None for c in frame.columns}
+    return dict.fromkeys(frame.names)
+
+
+def _known(chain: Chain) -> tuple[str, ...] | None:
+    """Give a chain as far as it is known; None where nothing of it is."""
+    return chain.paths if chain.paths or not chain.problem else None
 
 
 def volumes(seen: Inventory, pool: str | None = None) -> pd.DataFrame:
@@ -70,9 +75,18 @@ def volumes(seen: Inventory, pool: str | None = None) -> pd.DataFrame:
 
 
 def _volume_row(volume: Volume, usage: Usage) -> dict[str, Any]:
+    if not volume.path:
+        return {
+            **_blank(VOLUMES),
+            "pool": volume.pool,
+            "name": volume.name or None,
+            **_status(volume.problem),
+        }
     path = usage.real(volume.path)
     chain = usage.chain(path, volume.format)
-    uses = usage.uses.get(path, ())
+    users = tuple(dict.fromkeys(use.guest.name for use in usage.uses_of(path)))
+    unknown = "" if users or not usage.blind else f"it cannot be known whether it is in use: {usage.blind[0]}"
+    status = "use unknown" if unknown else "ok"
     return {
         "pool": volume.pool,
         "name": volume.name or None,
@@ -81,12 +95,12 @@ def _volume_row(volume: Volume, usage: Usage) -> dict[str, Any]:
         "capacity": volume.capacity,
         "allocation": volume.allocation,
         "physical": volume.physical,
-        "path": volume.path or None,
+        "path": volume.path,
         "backing_path": volume.backing_path,
         "backing_format": volume.backing_format,
-        "chain": chain.paths,
+        "chain": _known(chain),
         "chain_known": not chain.problem,
-        "used_by": tuple(dict.fromkeys(use.guest.name for use in uses)),
+        "used_by": None if unknown else users,
         "overlays": tuple(overlay.path for overlay in usage.overlays.get(path, ())),
         "mode": volume.mode,
         "owner": volume.owner,
@@ -94,8 +108,8 @@ def _volume_row(volume: Volume, usage: Usage) -> dict[str, Any]:
         "modified": volume.modified,
         "accessed": volume.accessed,
         "changed": volume.changed,
-        "status": "unreadable" if volume.problem else "ok",
-        "problem": volume.problem or chain.problem or None,
+        "status": "unreadable" if volume.problem else status,
+        "problem": "; ".join(filter(None, [volume.problem or chain.problem, unknown])) or None,
     }
 
 
@@ -158,7 +172,7 @@ def _disk_row(guest: Guest, disk: Disk, usage: Usage) -> dict[str, Any]:
         "path": path or disk.path,
         "pool": volume.pool if volume else disk.pool,
         "volume": volume.name if volume else disk.volume,
-        "chain": chain.paths if chain else (),
+        "chain": _known(chain) if chain else () if status == "no medium" else None,
         "chain_known": not chain.problem if chain else None,
         "capacity": volume.capacity if volume else None,
         "allocation": volume.allocation if volume else None,

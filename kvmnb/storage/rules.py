@@ -26,7 +26,7 @@ def name_problems(name: str, field: str, thing: str) -> Iterator[Problem]:
     wrong = _name_fault(name)
     if wrong:
         allowed = f"use letters, digits and . _ + - and spaces, at most {LONGEST_NAME} bytes"
-        yield Problem(f"The {shown} {wrong}", f"{allowed}, beginning with a letter or digit", field)
+        yield Problem(f"The {shown} {wrong}", f"{allowed}, beginning with a letter, a digit or _", field)
 
 
 def _name_fault(name: str) -> str:
@@ -34,7 +34,8 @@ def _name_fault(name: str) -> str:
     bad = next((c for c in name if not (unicodedata.category(c)[0] in "LMN" or c in "._+- ")), None)
     faults = (
         (not name, "is empty"),
-        ("/" in name or ".." in name, "could lead out of its folder"),
+        ("/" in name or name == "..", "could lead out of its folder"),
+        (".." in name, "holds '..'"),
         (name.startswith("-"), "begins with '-', so that programs would take it for an option"),
         (name != name.strip(), "begins or ends with a space"),
         (bad is not None, f"holds {bad!r}"),
@@ -47,8 +48,9 @@ def _name_fault(name: str) -> str:
 def pool_missing(name: str, seen: Inventory, field: str = "pool") -> Iterator[Problem]:
     """Say that there is no such pool."""
     if seen.pool(name) is None:
-        known = ", ".join(sorted(seen.pools)) or "none is defined"
-        yield Problem(f"There is no pool {name!r}", f"choose one of: {known}", field)
+        known = ", ".join(sorted(seen.pools))
+        remedy = f"choose one of: {known}" if known else "define one first"
+        yield Problem(f"There is no pool {name!r}", remedy, field)
 
 
 def pool_not_running(name: str, seen: Inventory) -> Iterator[Problem]:
@@ -68,6 +70,19 @@ def volume_missing(pool: str, name: str, seen: Inventory, field: str = "name") -
             f"Pool {pool!r} has no volume {name!r}",
             f"list its volumes with host.volumes({pool!r}); a file that was put there by hand shows after "
             f"a refresh",
+            field,
+        )
+
+
+def path_taken(pool: Pool, name: str, seen: Inventory, field: str) -> Iterator[Problem]:
+    """Say that something which libvirt does not know lies where a new volume of a folder would."""
+    if pool.spec.type not in {"dir", "fs", "netfs"} or pool.assumed or _name_fault(name):
+        return
+    path = f"{pool.spec.target.rstrip('/')}/{name}"
+    if seen.kind(path) not in {"missing", None}:
+        yield Problem(
+            f"Something lies at {path!r} already, though libvirt knows no volume {name!r}",
+            "refresh the pool to see it, or choose another name",
             field,
         )
 
@@ -198,10 +213,9 @@ def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
             "name",
         )
     yield from overlays_on(volume, seen, verb)
-    blind = list(usage.blind_spots())
-    if blind and not uses:
+    if usage.blind and not uses:
         yield Problem(
-            f"It cannot be known whether volume {volume.name!r} is in use: {_listing(blind, 2)}",
+            f"It cannot be known whether volume {volume.name!r} is in use: {_listing([*usage.blind], 2)}",
             "start the pool or mend the guest that is named, then ask again",
             "name",
         )

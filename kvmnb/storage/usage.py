@@ -232,7 +232,8 @@ class Usage:
 
     def uses_of(self, path: str) -> list[Use]:
         """Give every use of a file or device, under whatever name a guest knows it."""
-        identity = self.inventory.reader.identity(path)
+        # Where no guest needs any file, none need be looked at.
+        identity = self.inventory.reader.identity(path) if self._by_identity else None
         names = self._by_identity.get(identity, []) if identity is not None else []
         return [use for name in dict.fromkeys([path, *names]) for use in self.uses.get(name, ())]
 
@@ -287,6 +288,11 @@ class Usage:
                 same = identity is not None and below.startswith("/") and reader.identity(below) == identity
                 if below == path or written or same:
                     yield idle.pool, name
+
+    @cached_property
+    def blind(self) -> tuple[str, ...]:
+        """Each reason why a use may exist that `uses` does not have."""
+        return tuple(dict.fromkeys(self.blind_spots()))
 
     def blind_spots(self) -> Iterator[str]:
         """Give each reason why a use may exist that `uses` does not have."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ import libvirt
 Progress = Callable[[int, int], None]
 
 _ZEROS = bytes(1 << 20)
+
+#: What a file system without hard links answers to a request for one.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def silent(_done: int, _total: int) -> None:
@@ -95,12 +99,14 @@ def download(
     str
         The SHA-256 of the content.
     """
-    part = file.with_name(f".{file.name}.part")
+    # A name that nobody has, so that what is unlinked in the end is always what was made here.
+    part = file.with_name(f".kvmnb-{secrets.token_hex(8)}.part")
     sha = hashlib.sha256()
     raw = volume(connection, pool, name)
     total = int(raw.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)[2])
+    made = part.open("xb")
     try:
-        with part.open("xb") as out:
+        with made as out:
 
             def data(_stream: libvirt.virStream, block: bytes, _opaque: object) -> None:
                 out.write(block)  # a BufferedWriter writes all or raises
@@ -120,10 +126,23 @@ def download(
         with part.open("rb") as written:
             if hashlib.file_digest(written, "sha256").hexdigest() != sha.hexdigest():
                 raise OSError(errno.EIO, "what was written reads back differently", str(part))
-        os.link(part, file)  # unlike a rename it never replaces a file that has appeared meanwhile
+        _publish(part, file)
     finally:
         part.unlink(missing_ok=True)
     return sha.hexdigest()
+
+
+def _publish(part: Path, file: Path) -> None:
+    """Give a finished file its name, never in place of a file that has appeared meanwhile."""
+    try:
+        os.link(part, file)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Without hard links (vfat, some FUSE) this leaves a tiny window in which a new file may be replaced.
+        if os.path.lexists(file):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file)) from error
+        part.rename(file)
 
 
 def upload(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -211,6 +212,51 @@ def test_a_file_that_appears_meanwhile_is_kept(site: Site) -> None:
         site.host.apply(DownloadVolume(site.pool, "v.raw", str(file)), lambda _words: told)
     assert file.read_text() == "mine"
     assert {entry.name for entry in site.folder.iterdir()} == {"back", site.target.name}
+
+
+def test_a_file_named_like_a_part_is_not_touched(site: Site) -> None:
+    site.running().raw("v.raw", b"data")
+    part = site.folder / ".back.part"
+    part.write_text("mine")
+    back = site.folder / "back"
+    assert site.host.apply(DownloadVolume(site.pool, "v.raw", str(back)))["verified"].all()
+    assert part.read_text() == "mine"
+    assert {entry.name for entry in site.folder.iterdir()} == {"back", part.name, site.target.name}
+
+
+@pytest.mark.parametrize("why", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_file_system_without_hard_links(site: Site, monkeypatch: pytest.MonkeyPatch, why: int) -> None:
+    path = site.running().raw("v.raw", b"data")
+    back = site.folder / "back"
+
+    def no_link(*_names: object) -> None:
+        raise OSError(why, os.strerror(why))
+
+    monkeypatch.setattr(os, "link", no_link)
+    download = DownloadVolume(site.pool, "v.raw", str(back))
+
+    def told(_done: int, _total: int) -> None:
+        back.write_text("mine")
+
+    with pytest.raises(KvmnbError, match="exists"):
+        site.host.apply(download, lambda _words: told)
+    assert back.read_text() == "mine"
+    back.unlink()
+    assert site.host.apply(download)["verified"].all()
+    assert digest(back) == digest(path)
+    assert {entry.name for entry in site.folder.iterdir()} == {"back", site.target.name}
+
+
+def test_what_a_shorter_file_leaves_is_told(site: Site) -> None:
+    site.running().raw("v.raw", b"old" * 1000)
+    file = site.folder / "file"
+    file.write_bytes(b"new")
+    [step] = site.host.plan(_upload(site, file))
+    assert f"{8 * MIB - 3} bytes of the old content" in str(step.warnings[0])
+    assert "Wipe the volume first" in str(step.warnings[0])
+    site.volume("empty.raw", 8 * MIB, "raw")
+    [step] = site.host.plan(UploadVolume(site.pool, "empty.raw", str(file), confirm="empty.raw"))
+    assert not step.problems
 
 
 def test_ctrl_c_during_a_call_of_libvirt_is_heard_and_undone(site: Site) -> None:

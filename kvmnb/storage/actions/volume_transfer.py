@@ -76,6 +76,15 @@ class UploadVolume:
                     "resize the volume first",
                     "file",
                 )
+            rest = (volume.physical or 0) - size if volume.allocation else 0
+            if rest > 0:
+                yield Problem(
+                    f"The file {self.file!r} is shorter than what volume {self.name!r} holds: {rest} bytes "
+                    "of the old content stay behind it",
+                    "wipe the volume first to be rid of them",
+                    "file",
+                    "warn",
+                )
         if volume is not None:
             yield from rules.in_use(volume, seen, "write over")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ def create_pool(
     type: str = "dir",
     *,
     autostart: bool = True,
-    **fields: str,
+    **fields: str | Path,
 ) -> Plan:
     """Plan to set up a storage pool: define, build (which makes its folder), start, autostart.
 
@@ -37,7 +38,7 @@ def create_pool(
         dir, fs, netfs, logical, disk, iscsi or iscsi-direct.
     autostart : bool
         Whether the daemon is to start the pool whenever it starts itself.
-    **fields : str
+    **fields : str or Path
         The other fields of `kvmnb.PoolSpec`: ``target``, ``source_host``, ``source_path``, ``source_dev`` …
 
     Returns
@@ -50,7 +51,12 @@ def create_pool(
     >>> plan = kvmnb.create_pool(host, "vmdisk", target="/data/vmfs")  # doctest: +SKIP
     >>> host.apply(plan)  # doctest: +SKIP
     """
-    spec = PoolSpec(name, type, **fields)
+    known = [field.name for field in dataclasses.fields(PoolSpec) if field.name not in {"name", "type"}]
+    unknown = sorted(fields.keys() - set(known))
+    if unknown:
+        raise BadValue(f"A pool has no field {', '.join(unknown)}", f"the fields are: {', '.join(known)}")
+    text = {key: str(value) if isinstance(value, Path) else value for key, value in fields.items()}
+    spec = PoolSpec(name, type, **text)
     where = f" at {spec.target}" if spec.target else ""
     actions = tuple(recipes.create_pool(spec, autostart=autostart))
     return check(f"Set up the {type} pool {name!r}{where}", actions, host.inventory())

@@ -118,6 +118,11 @@ class LiveReader:
         path = f"pool[@type='{pool_type}']/volOptions/enum[@name='targetFormatType']/value"
         return tuple(value.text or "" for value in self._capabilities().iterfind(path))
 
+    def source_formats(self, pool_type: str) -> tuple[str, ...]:
+        """Give the source formats that this libvirt knows for a type of pool."""
+        path = f"pool[@type='{pool_type}']/poolOptions/enum[@name='sourceFormatType']/value"
+        return tuple(value.text or "" for value in self._capabilities().iterfind(path))
+
     def pool_types(self) -> Mapping[str, bool]:
         """Tell per pool type whether this libvirt has the code for it; empty where it does not tell."""
         return {

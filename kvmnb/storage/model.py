@@ -7,9 +7,12 @@ can be checked before its first step.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol
+
+from kvmnb.errors import BadValue
 
 PathKind = Literal["directory", "file", "device", "missing", "other"]
 
@@ -75,6 +78,15 @@ class PoolSpec:
     auth_type: str = ""
     auth_username: str = ""
     secret_usage: str = ""
+
+    def __post_init__(self) -> None:
+        for field_ in fields(PoolSpec):
+            value = getattr(self, field_.name)
+            text = os.fspath(value) if isinstance(value, os.PathLike) else value
+            if not isinstance(text, str):
+                what = f"The {field_.name.replace('_', ' ')} of a pool is text, not {value!r}"
+                raise BadValue(what, f"give {field_.name} as text")
+            object.__setattr__(self, field_.name, text)
 
     def source(self) -> str:
         """Give the source in one readable string: ``host:path``, a device or a name."""
@@ -208,6 +220,9 @@ class Reader(Protocol):
 
     def formats(self, pool_type: str) -> tuple[str, ...]:
         """Give the volume formats that this libvirt knows for a type of pool; empty where it has none."""
+
+    def source_formats(self, pool_type: str) -> tuple[str, ...]:
+        """Give the source formats that this libvirt knows for a type of pool; empty where it has none."""
 
     def pool_types(self) -> Mapping[str, bool]:
         """Tell per pool type whether this libvirt has the code for it."""

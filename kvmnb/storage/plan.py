@@ -137,6 +137,8 @@ class Plan(Sequence[Step]):
             yield str(number), step.action.describe(), shell_line(step.action.virsh()), notes
 
     def _verdict(self) -> str:
+        if not self.steps:
+            return "nothing to do"
         if self.problems:
             count = len(self.problems)
             return f"{count} problem{'s' if count > 1 else ''}: nothing will be done"
@@ -215,6 +217,7 @@ def check(title: str, actions: Sequence[Action], seen: Inventory, *, undo_on_fai
     steps = []
     for action in actions:
         already = action.already(seen)
-        steps.append(Step(action, already, tuple(action.problems(seen))))
+        # What is so already is not done again, so nothing can stand in its way.
+        steps.append(Step(action, already, () if already else tuple(action.problems(seen))))
         seen = seen if already else action.assume(seen)
     return Plan(title, tuple(steps), undo_on_failure)

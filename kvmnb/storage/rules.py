@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator
+from typing import Literal
 
+from kvmnb.storage.action import given, shell_line
 from kvmnb.storage.model import Inventory, Pool, PoolSpec, Problem, Volume
 from kvmnb.storage.usage import Usage
 from kvmnb.units import format_size
@@ -51,6 +53,17 @@ def pool_missing(name: str, seen: Inventory, field: str = "pool") -> Iterator[Pr
         known = ", ".join(sorted(seen.pools))
         remedy = f"choose one of: {known}" if known else "define one first"
         yield Problem(f"There is no pool {name!r}", remedy, field)
+
+
+def transient(name: str, field: str = "pool", severity: Literal["refuse", "warn"] = "refuse") -> Problem:
+    """Say that a pool runs without a definition, and how it gets one: only with its own UUID."""
+    dump = shell_line(["virsh", "pool-dumpxml", *given("--pool", name)])
+    return Problem(
+        f"Pool {name!r} is transient: it runs without being defined, and is gone once it is stopped",
+        f"define it as it is if it is to stay: {dump} > pool.xml; virsh pool-define pool.xml",
+        field,
+        severity,
+    )
 
 
 def pool_not_running(name: str, seen: Inventory) -> Iterator[Problem]:

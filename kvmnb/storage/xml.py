@@ -5,6 +5,7 @@ A path is written like ``source/host/@name``: elements, and at the end perhaps a
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -113,7 +114,19 @@ def read_pool(xml: str) -> tuple[PoolSpec, bool, str]:
     told = {*POOL_PATHS.values()} | _POOL_OWN
     seen = list(_leaves(root))
     faithful = len(seen) == len(set(seen)) and not {p for p in seen if p not in told and p[-4:] != "unit"}
+    for path, usual in _usual_permissions().items():
+        faithful = faithful and (find(root, path) or "") in usual
     return spec, faithful, find(root, "uuid") or ""
+
+
+def _usual_permissions() -> dict[str, set[str]]:
+    """Give the permissions that a folder has without being asked for; libvirt names those it finds."""
+    where = "target/permissions"
+    return {
+        f"{where}/mode": {"", "0711", "0755"},
+        f"{where}/owner": {"", "-1", "0", str(os.geteuid())},
+        f"{where}/group": {"", "-1", "0", str(os.getegid())},
+    }
 
 
 def _leaves(element: ET.Element, prefix: str = "") -> Iterator[str]:

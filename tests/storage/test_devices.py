@@ -63,6 +63,26 @@ def test_a_file_system(site: Site, device: str) -> None:
     assert site.host.pools()["state"].tolist() == ["inactive"]
 
 
+def test_the_volumes_of_a_file_system_do_not_keep_its_mount_point(site: Site, device: str) -> None:
+    target = site.folder / "mounted"
+    pool = _built(site, type="fs", source_dev=device, target=str(target), source_format="ext4")
+    site.host.apply(CreateVolume(pool, "v.raw", MIB, "raw"))
+    with pytest.raises(Refused, match="is a directory, not an image"):
+        site.host.apply(DeleteVolume(pool, "lost+found", "lost+found"))
+    site.host.apply(StopPool(pool))
+    (target / "mine").touch()
+    with pytest.raises(Refused, match="of its own: mine") as refused:
+        site.host.apply(DeletePool(pool))
+    assert "elete" not in refused.value.remedy
+    (target / "mine").unlink()
+    site.host.apply(StartPool(pool))
+    plan = remove_pool(site.host, pool)
+    assert not plan.problems
+    assert site.host.apply(plan)["changed"].all()
+    assert not target.exists()
+    assert site.host.pools().empty
+
+
 def test_a_file_system_that_is_there_is_not_made_anew_without_the_word(site: Site, device: str) -> None:
     pool = _built(site, type="fs", source_dev=device, target=str(site.folder / "m"), source_format="ext4")
     site.host.apply(CreateVolume(pool, "v.raw", MIB, "raw"))

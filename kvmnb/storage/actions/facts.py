@@ -72,6 +72,26 @@ def volume_capacity(pool: str, name: str, capacity: int, *, rounded: bool = Fals
     return volume_fact("capacity", pool, name, want, read)
 
 
+def volume_allocation(pool: str, name: str, least: int) -> Expectation:
+    """Expect so much to be allocated, or more: tables and extents take space too."""
+    want = f"at least {format_size(least)}"
+
+    def read(volume: Volume) -> str | None:
+        if volume.allocation is None:
+            return None
+        return want if volume.allocation >= least else f"{volume.allocation} bytes"
+
+    return volume_fact("allocation", pool, name, want, read)
+
+
+def with_less_space(seen: Inventory, pool: str, taken: int) -> Inventory:
+    """Assume that so much of a pool's free space is taken."""
+    found = seen.pool(pool)
+    if found is None or found.available is None:
+        return seen
+    return with_pool(seen, pool, available=max(0, found.available - taken))
+
+
 def volume_presence(pool: str, name: str, want: Literal["present", "absent"]) -> Expectation:
     """Expect a volume to be there, or not to be."""
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import libvirt
 
 from kvmnb.storage import rules
-from kvmnb.storage.action import Action, Expectation, given, met, optional
+from kvmnb.storage.action import Action, Expectation, given, met, optional, shell_line
 from kvmnb.storage.actions.facts import (
     pool_state,
 )
@@ -31,6 +31,22 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "iscsi": ("source_host", "source_dev", "target"),
     "iscsi-direct": ("source_host", "source_dev", "source_initiator"),
 }
+
+_AUTH = ("auth_type", "auth_username", "secret_usage")
+
+#: What each type of pool takes besides what it needs. libvirt would drop the others without a word.
+TAKES: dict[str, tuple[str, ...]] = {
+    "dir": (),
+    "fs": ("source_format",),
+    "netfs": ("source_format",),
+    "logical": ("source_dev", "source_format"),
+    "disk": ("source_format",),
+    "iscsi": ("source_initiator", *_AUTH),
+    "iscsi-direct": _AUTH,
+}
+
+#: How the name of an iSCSI target begins, by RFC 3720.
+_ISCSI = ("iqn.", "eui.", "naa.")
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,9 @@ class DefinePool(PoolSpec):
         yield from rules.name_problems(self.name, "name", "pool")
         yield from self._type_problems(seen)
         existing = seen.pool(self.name)
-        if existing is not None and existing.spec != self.spec():
+        if existing is not None and existing.persistent is False:
+            yield rules.transient(self.name, "name")
+        elif existing is not None and existing.spec != self.spec():
             yield Problem(
                 f"The name {self.name!r} is taken by a {existing.spec.type} pool"
                 + (f" at {existing.spec.target}" if existing.spec.target else ""),
@@ -103,6 +121,32 @@ class DefinePool(PoolSpec):
                 "The authentication is incomplete",
                 "give auth_type, auth_username and secret_usage together",
                 "auth_type",
+            )
+        yield from self._surplus_problems(seen)
+
+    def _surplus_problems(self, seen: Inventory) -> Iterator[Problem]:
+        """Say what the type does not take: fields, a source format, a name of an iSCSI target."""
+        takes = (*NEEDS[self.type], *TAKES[self.type])
+        for name, value in asdict(self).items():
+            if value and name not in {"name", "type", *takes}:
+                yield Problem(
+                    f"A {self.type} pool takes no {name.replace('_', ' ')}",
+                    f"leave {name} out; it takes: {', '.join(takes)}",
+                    name,
+                )
+        formats = seen.reader.source_formats(self.type) if "source_format" in takes else ()
+        if self.source_format and formats and self.source_format not in formats:
+            yield Problem(
+                f"A {self.type} pool has no source format {self.source_format!r}",
+                f"choose one of: {', '.join(formats)}",
+                "source_format",
+            )
+        is_iscsi = self.type in {"iscsi", "iscsi-direct"}
+        if is_iscsi and self.source_dev and not self.source_dev.startswith(_ISCSI):
+            yield Problem(
+                f"The iSCSI target {self.source_dev!r} does not begin with iqn., eui. or naa.",
+                "give the target's full name, such as iqn.2026-01.org.example:disks",
+                "source_dev",
             )
 
     def already(self, seen: Inventory) -> bool:
@@ -162,7 +206,7 @@ class UndefinePool:
         if not pool.faithful:
             yield Problem(
                 f"The definition of pool {self.pool!r} holds more than can be written anew: no undo",
-                f"keep a copy first: virsh pool-dumpxml {self.pool}",
+                f"keep a copy first: {shell_line(['virsh', 'pool-dumpxml', *given('--pool', self.pool)])}",
                 "pool",
                 "warn",
             )

@@ -91,12 +91,7 @@ class StopPool:
         if pool is None or self.already(seen):
             return
         if pool.persistent is False:
-            yield Problem(
-                f"Pool {self.pool!r} is transient: stopped, it is gone from libvirt",
-                "define it first if it is to stay",
-                "pool",
-                "warn",
-            )
+            yield rules.transient(self.pool, severity="warn")
         yield from rules.pool_users(self.pool, seen)
 
     def already(self, seen: Inventory) -> bool:
@@ -107,7 +102,8 @@ class StopPool:
         if pool is not None and pool.persistent is False:
             return seen.assume_no_pool(self.pool)
         volumes = seen.volumes_of(self.pool)
-        seen = with_pool(seen, self.pool, state="inactive", capacity=None, allocation=None, available=None)
+        unknown = dict.fromkeys(("capacity", "allocation", "available"))
+        seen = with_pool(seen, self.pool, state="inactive", assumed=True, **unknown)
         for volume in volumes:
             seen = seen.assume_volume(self.pool, volume.name, volume)
         return seen
@@ -151,7 +147,7 @@ class SetPoolAutostart:
         yield from rules.pool_missing(self.pool, seen)
         pool = seen.pool(self.pool)
         if pool is not None and pool.persistent is False:
-            yield Problem(f"Pool {self.pool!r} is transient: it is not defined", "define it first", "pool")
+            yield rules.transient(self.pool)
 
     def already(self, seen: Inventory) -> bool:
         return met(self, seen)

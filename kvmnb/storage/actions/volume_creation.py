@@ -16,9 +16,11 @@ from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met, optional
 from kvmnb.storage.actions.facts import (
     FOLDER_POOLS,
+    volume_allocation,
     volume_capacity,
     volume_fact,
     volume_presence,
+    with_less_space,
 )
 from kvmnb.storage.actions.volume_removal import DeleteVolume
 from kvmnb.storage.model import Inventory, Pool, Problem, Volume
@@ -112,13 +114,22 @@ class CreateVolume:
         if existing is not None and not self.already(seen):
             yield Problem(
                 f"Pool {self.pool!r} has a volume {self.name!r} already: {existing.format}, "
-                f"{format_size(existing.capacity or 0)}",
+                f"{format_size(existing.capacity or 0)}{self._not_preallocated(existing)}",
                 "choose another name, or delete that volume first",
                 "name",
             )
         elif existing is None:
-            at_once = self.preallocation == "falloc" or pool.spec.type not in FOLDER_POOLS
-            yield from rules.space_problems(pool, self.capacity, at_once=at_once)
+            yield from rules.path_taken(pool, self.name, seen, "name")
+            yield from rules.space_problems(pool, self.capacity, at_once=self._at_once(pool))
+
+    def _at_once(self, pool: Pool) -> bool:
+        """Tell whether all of its space is taken when it is made."""
+        return self.preallocation == "falloc" or pool.spec.type not in FOLDER_POOLS
+
+    def _not_preallocated(self, existing: Volume) -> str:
+        if self.preallocation != "falloc" or (existing.allocation or 0) >= self.capacity:
+            return ""
+        return f", not preallocated: {format_size(existing.allocation or 0)} are allocated"
 
     def _format_problems(self, pool: Pool, seen: Inventory) -> Iterator[Problem]:
         if pool.spec.type not in FOLDER_POOLS:
@@ -215,7 +226,10 @@ class CreateVolume:
         if pool is None or seen.volume(self.pool, self.name):
             return seen
         path = f"{pool.spec.target.rstrip('/')}/{self.name}"
-        volume = Volume(self.pool, self.name, path, format=self.format, capacity=self.capacity)
+        at_once = self._at_once(pool)
+        allocation = self.capacity if at_once else None
+        volume = Volume(self.pool, self.name, path, "file", self.format, self.capacity, allocation)
+        seen = with_less_space(seen, self.pool, self.capacity) if at_once else seen
         return seen.assume_volume(
             self.pool, self.name, replace(volume, backing_path=self._backing_path(seen))
         )
@@ -239,7 +253,9 @@ class CreateVolume:
         if not self.format:
             return (volume_presence(self.pool, self.name, "present"), size)
         kind = volume_fact("format", self.pool, self.name, self.format, lambda volume: volume.format)
-        return (kind, size)
+        if self.preallocation != "falloc":
+            return (kind, size)
+        return (kind, size, volume_allocation(self.pool, self.name, self.capacity))
 
     def inverse(self, before: Inventory) -> tuple[Action, ...]:
         if before.volume(self.pool, self.name):
@@ -285,6 +301,8 @@ class CloneVolume:
                 "choose another name",
                 "new_name",
             )
+        else:
+            yield from rules.path_taken(pool, self.new_name, seen, "new_name")
         yield from rules.held_open(volume, seen, "copy it: the copy would be torn")
         yield from rules.space_problems(pool, volume.allocation or 0, at_once=True)
 
@@ -296,6 +314,7 @@ class CloneVolume:
         if volume is None:
             return seen
         path = f"{Path(volume.path).parent}/{self.new_name}" if volume.path else ""
+        seen = with_less_space(seen, self.pool, volume.allocation or 0)
         return seen.assume_volume(self.pool, self.new_name, replace(volume, name=self.new_name, path=path))
 
     def run(self, connection: libvirt.virConnect, progress: Progress) -> None:

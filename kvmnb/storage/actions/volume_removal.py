@@ -117,6 +117,13 @@ class DeleteVolume:
         volume = seen.volume(self.pool, self.name)
         if volume is None:
             return
+        if volume.type == "dir":
+            yield Problem(
+                f"{self.name!r} in pool {self.pool!r} is a directory, not an image",
+                "leave it: it belongs to the file system, or to whoever made it",
+                "name",
+            )
+            return
         yield from rules.said(self.confirm, self.name, "deleting a volume")
         yield from rules.in_use(volume, seen, "delete")
 
@@ -125,6 +132,9 @@ class DeleteVolume:
         return pool is not None and pool.active and met(self, seen)
 
     def assume(self, seen: Inventory) -> Inventory:
+        volume = seen.volume(self.pool, self.name)
+        if volume is not None and volume.path:
+            seen = seen.assume_kind(volume.path, "missing")
         return seen.assume_volume(self.pool, self.name, None)
 
     def run(self, connection: libvirt.virConnect, progress: Progress) -> None:

@@ -21,6 +21,9 @@ from kvmnb.storage.model import Inventory, Problem, Volume
 from kvmnb.storage.streams import Progress
 from kvmnb.units import format_size, parse_size, virsh_size
 
+#: Formats that QEMU can resize.
+RESIZABLE = ("raw", "qcow2", "qed")
+
 
 @dataclass(frozen=True)
 class ResizeVolume:
@@ -67,6 +70,13 @@ class ResizeVolume:
         yield from rules.capacity_problems(self.capacity)
         pool, volume = seen.pool(self.pool), seen.volume(self.pool, self.name)
         if pool is None or volume is None:
+            return
+        if pool.spec.type in FOLDER_POOLS and volume.format not in RESIZABLE:
+            yield Problem(
+                f"Volume {self.name!r} is {volume.format or 'of no known format'}, which cannot be resized",
+                "create a larger qcow2 volume and copy the content there with qemu-img convert",
+                "capacity",
+            )
             return
         now = volume.capacity or 0
         if self.capacity < now:

@@ -195,21 +195,25 @@ class Usage:
                 yield path, part, False
 
     @cached_property
-    def _by_folder(self) -> dict[str, list[tuple[str, str]]]:
-        """Per folder, under each of its names, the paths of its volumes: as they are named, and resolved."""
-        found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    def _by_folder(self) -> dict[str, dict[str, str]]:
+        """Per folder, under each of its names, its volumes' file names with their paths, links resolved."""
+        found: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for real, volume in self.by_path.items():
-            for name in {volume.path, real}:
-                found[name.rpartition("/")[0] + "/"].append((name, real))
+            for path in (volume.path, real):
+                folder, slash, name = path.rpartition("/")
+                if slash:  # a volume on the network may have no path but a name
+                    found[folder + slash][name] = real
         return dict(found)
 
     def _volumes_in(self, argument: str) -> Iterator[str]:
         """Give the volumes whose paths stand anywhere in an argument of QEMU."""
         # QEMU writes a comma twice, and takes JSON, in which a quote or a backslash is escaped.
-        texts = (argument, argument.replace(",,", ","), argument.replace("\\", ""))
-        for folder, volumes in self._by_folder.items():
-            if any(folder in text for text in texts):
-                yield from (real for name, real in volumes if any(name in text for text in texts))
+        for text in {argument, argument.replace(",,", ","), argument.replace("\\", "")}:
+            for folder, volumes in self._by_folder.items():
+                for rest in text.split(folder)[1:]:
+                    # Where a name ends cannot be told, so each beginning may be one.
+                    names = (rest[:end] for end in range(1, len(rest) + 1))
+                    yield from (volumes[name] for name in names if name in volumes)
 
     @cached_property
     def uses(self) -> dict[str, list[Use]]:

@@ -59,6 +59,13 @@ def test_argument_of_qemu_that_names_a_volume_by_a_link(site: Site) -> None:
     refused(site, delete, "'vm1'", "qemu argument")
 
 
+def test_argument_of_qemu_that_names_two_volumes(site: Site) -> None:
+    one, two = site.running().volume("a"), site.volume("a b")
+    _define_with_arguments(site, "-x", f"{one}{two}", f"x{two}")
+    refused(site, delete, "'vm1'", name="a")
+    refused(site, delete, "'vm1'", name="a b")
+
+
 def test_arguments_that_name_another_file_hinder_nothing(site: Site) -> None:
     path = site.running().volume(NAME)
     other = site.volume("other.qcow2")

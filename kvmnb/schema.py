@@ -66,7 +66,8 @@ class Column:
     def describe(self) -> str:
         """Its line in a docstring's list of columns."""
         unit = f", {self.unit}" if self.unit else ""
-        return f"``{self.name}`` ({_PANDAS[self.dtype]}{unit}): {self.meaning}"
+        kind = "tuple of str" if self.dtype == "texts" else _PANDAS[self.dtype]
+        return f"``{self.name}`` ({kind}{unit}): {self.meaning}"
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,9 @@ def returns(frame: Frame) -> Callable[[_Function], _Function]:
     """Decorate a method so that its docstring ends with the columns of the frame it returns."""
 
     def decorate(function: _Function) -> _Function:
-        text = (function.__doc__ or "").rstrip()
-        function.__doc__ = f"{text}\n\n{indent(frame.returns(), ' ' * 8)}\n        "
+        section = indent(frame.returns(), " " * 8)
+        before, raises, after = (function.__doc__ or "").rstrip().partition("\n        Raises\n")
+        function.__doc__ = f"{before.rstrip()}\n\n{section}\n{raises}{after}\n        "
         return function
 
     return decorate
@@ -173,10 +175,14 @@ _STATUS = (
     _text("problem", "why it could not be read; NA where all could"),
 )
 
+#: In every frame of a host, since ``attrs`` are lost where frames of several hosts are put together.
+_HOST = _text("host", "the host that it was read from")
+
 POOLS = Frame(
     "pools",
     "storage pool",
     (
+        _HOST,
         _text("name", "the pool's name"),
         _text("type", "libvirt's pool type: dir, fs, netfs, logical, disk, iscsi, iscsi-direct …"),
         _text("state", "libvirt's word: running, inactive, building, degraded, inaccessible"),
@@ -199,6 +205,7 @@ VOLUMES = Frame(
     "volumes",
     "volume of a running pool, and one for each pool whose volumes could not be read",
     (
+        _HOST,
         _text("pool", "the pool it is in"),
         _text("name", "the volume's name"),
         _text("type", "libvirt's volume type: file, block, dir, network, netdir, ploop"),
@@ -233,6 +240,7 @@ GUESTS = Frame(
     "guests",
     "guest (libvirt's domain), running or not",
     (
+        _HOST,
         _text("name", "the guest's name"),
         _text("state", "libvirt's word: running, shut off, paused …"),
         _flag("persistent", "whether it is defined, so that it survives being stopped"),
@@ -253,6 +261,7 @@ DISKS = Frame(
     "disks",
     "disk of a guest",
     (
+        _HOST,
         _text("guest", "the guest's name"),
         _text("guest_state", "libvirt's word for the guest's state"),
         _text("target", "the disk's name in the guest: vda, sdb …"),
@@ -311,7 +320,7 @@ AUDIT = Frame(
         _text("user", "the user who asked for it"),
         _text("host", "the host"),
         _text("uri", "the libvirt URI"),
-        _text("event", "intent, done, already so, failed or undone"),
+        _text("event", "intent, then done or failed; unverified where it left something else than expected"),
         _text("action", "name of the action"),
         _text("what", "what it does, in words"),
         _text("virsh", "the line that an operator would type"),

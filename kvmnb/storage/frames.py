@@ -15,7 +15,8 @@ from kvmnb.storage.usage import Chain, Usage
 def _build(frame: Frame, rows: Iterable[dict[str, Any]], seen: Inventory) -> pd.DataFrame:
     # Text, since attrs travel into files as JSON.
     read_at = pd.Timestamp(seen.read_at, unit="ns", tz="UTC").isoformat()
-    return frame.build(rows, host=seen.host, uri=seen.uri, read_at=read_at)
+    named = ({**row, "host": seen.host or None} for row in rows)
+    return frame.build(named, host=seen.host, uri=seen.uri, read_at=read_at)
 
 
 def _status(problem: str) -> dict[str, str | None]:

@@ -150,3 +150,12 @@ def test_what_cannot_be_read_is_a_row_with_its_reason(site: Site) -> None:
         for problem, told in zip(problems, found["problem"], strict=True):
             assert pd.isna(told) if problem is None else problem in told
         assert [status == "ok" for status in found["status"]] == [problem is None for problem in problems]
+
+
+def test_frames_of_several_hosts_can_be_put_together(site: Site) -> None:
+    site.running().volume("v")
+    host = site.host
+    for read in (host.pools, host.volumes, host.guests, host.disks):
+        both = pd.concat([read(), read()])
+        assert (both["host"] == host.name).all(), read
+    assert set(host.volumes()["host"]) == {host.name}

@@ -241,7 +241,13 @@ def test_a_pool_given_as_python_has_it(site: Site) -> None:
         create_pool(site.host, "other", targte="/srv/x")
     assert "source_host" in raised.value.remedy
     nothing: Any = None
-    for call in (lambda: create_pool(site.host, nothing), lambda: DefinePool("x", target=nothing)):
+    calls: list[Callable[[], object]] = [
+        lambda: create_pool(site.host, nothing),
+        lambda: DefinePool("x", target=nothing),
+        lambda: create_volume(site.host, "new", nothing, MIB),
+        lambda: create_volume(site.host, nothing, "v", MIB),
+    ]
+    for call in calls:
         with pytest.raises(BadValue, match="None"):
             call()
 

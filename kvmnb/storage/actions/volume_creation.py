@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 import libvirt
 
+from kvmnb.errors import BadValue
 from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met, optional
 from kvmnb.storage.actions.facts import (
@@ -72,6 +73,10 @@ class CreateVolume:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "capacity", parse_size(self.capacity))
+        for field in ("pool", "name", "format", "backing_volume"):
+            if not isinstance(getattr(self, field), str):
+                what = f"The {field.replace('_', ' ')} of a volume is text, not {getattr(self, field)!r}"
+                raise BadValue(what, f"give {field} as text")
 
     def describe(self) -> str:
         extra = "" if self.preallocation == "off" else f", preallocated ({self.preallocation})"

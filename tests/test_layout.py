@@ -16,7 +16,10 @@ _PURE = [
     "errors",
     "units",
     "schema",
-    *(f"storage/{name}" for name in ("model", "xml", "usage", "frames", "rules", "plan", "recipes")),
+    *(
+        f"storage/{name}"
+        for name in ("model", "xml", "guest_xml", "usage", "frames", "rules", "plan", "recipes")
+    ),
 ]
 _ACTING = {"libvirt", "ipywidgets", "subprocess", "matplotlib", "papermill", "socket"}
 _HEAVY = {"matplotlib", "ipywidgets", "papermill"}

@@ -8,8 +8,9 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
+from kvmnb.storage.guest_xml import read_arguments, read_disks, read_guest_files
 from kvmnb.storage.model import FILE_GONE, Disk, Guest, Pool, PoolSpec, Volume
-from kvmnb.storage.xml import read_arguments, read_disks, read_guest_files, read_pool, read_volume
+from kvmnb.storage.xml import read_pool, read_volume
 
 _POOL_STATES = {
     libvirt.VIR_STORAGE_POOL_INACTIVE: "inactive",

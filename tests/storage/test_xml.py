@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvmnb.storage.actions import NEEDS, DefinePool
+from kvmnb.storage.guest_xml import read_arguments, read_disks, read_guest_files
 from kvmnb.storage.model import Disk, PoolSpec, Volume
 from kvmnb.storage.xml import (
     POOL_PATHS,
@@ -19,9 +20,6 @@ from kvmnb.storage.xml import (
     find,
     pool_xml,
     put,
-    read_arguments,
-    read_disks,
-    read_guest_files,
     read_pool,
     read_volume,
     volume_xml,

@@ -8,7 +8,8 @@ from kvmnb.storage.action import Action
 from kvmnb.storage.actions.pool_definition import NEEDS, DefinePool, UndefinePool
 from kvmnb.storage.actions.pool_state import RefreshPool, SetPoolAutostart, StartPool, StopPool
 from kvmnb.storage.actions.pool_storage import BuildPool, DeletePool
-from kvmnb.storage.actions.volume_creation import CloneVolume, CreateVolume, Preallocation
+from kvmnb.storage.actions.volume_copy import CloneVolume
+from kvmnb.storage.actions.volume_creation import CreateVolume, Preallocation
 from kvmnb.storage.actions.volume_removal import DeleteVolume, WipeVolume
 from kvmnb.storage.actions.volume_size import ResizeVolume
 from kvmnb.storage.actions.volume_transfer import DownloadVolume, UploadVolume

@@ -335,6 +335,10 @@ class Daemon:
             raise DaemonError(f"the daemon in {self._base} was not cleared away: {said}")
 
 
+#: What libvirt says of a guest that has ended by itself in between.
+_ENDED = {libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN}
+
+
 def _remove_guests(connection: libvirt.virConnect) -> None:
     undefine = (
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -347,11 +351,15 @@ def _remove_guests(connection: libvirt.virConnect) -> None:
             guest.destroy()
         except libvirt.libvirtError as failed:
             # A daemon that has just started takes up the guests that run. One that is destroyed meanwhile
-            # ends, but is said not to be running.
-            if failed.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+            # ends, but is said not to be running, or is gone where it was not defined.
+            if failed.get_error_code() not in _ENDED:
                 raise
     for guest in connection.listAllDomains():
-        guest.undefineFlags(undefine)
+        try:
+            guest.undefineFlags(undefine)
+        except libvirt.libvirtError as failed:
+            if failed.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
 
 
 def _empty(folder: Path, keep: frozenset[str] = frozenset()) -> None:

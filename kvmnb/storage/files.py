@@ -143,6 +143,5 @@ def data_file(path: str) -> str | None:
         return None
     told = _info(path, "qcow2") or {}
     name = told.get("format-specific", {}).get("data", {}).get("data-file")
-    return (
-        "" if not name else str(Path(path).parent / name)
-    )  # a relative name is meant from where the image lies
+    # A relative name is meant from where the image lies.
+    return str(Path(path).parent / name) if name else ""

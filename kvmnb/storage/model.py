@@ -20,6 +20,10 @@ PathKind = Literal["directory", "file", "device", "missing", "other"]
 #: The problem of a volume that libvirt still lists from its last refresh, though nothing lies at its path.
 FILE_GONE = "its file is gone; a refresh of the pool drops it"
 
+#: Types whose target is a folder that ``pool-build`` makes and ``pool-delete`` removes,
+#: and whose volumes are files in it.
+FOLDER_POOLS = {"dir", "fs", "netfs"}
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

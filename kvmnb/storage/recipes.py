@@ -16,8 +16,7 @@ from kvmnb.storage.actions import (
     StopPool,
     UndefinePool,
 )
-from kvmnb.storage.actions.facts import FOLDER_POOLS
-from kvmnb.storage.model import Inventory, PoolSpec
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, PoolSpec
 from kvmnb.units import parse_size
 
 
@@ -37,7 +36,7 @@ def remove_pool(name: str, seen: Inventory, *, delete_target: bool = True) -> It
     yield StopPool(name)
     if pool is not None and pool.persistent is False:
         return  # once it is stopped there is no pool any more, to delete or to undefine
-    if delete_target and (pool is None or pool.spec.type in {"dir", "fs", "netfs"}):
+    if delete_target and (pool is None or pool.spec.type in FOLDER_POOLS):
         yield DeletePool(name)
     yield UndefinePool(name)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from kvmnb.storage.action import given, shell_line
-from kvmnb.storage.model import Inventory, Pool, PoolSpec, Problem, Volume
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, Pool, PoolSpec, Problem, Volume
 from kvmnb.storage.usage import Usage
 from kvmnb.units import format_size
 
@@ -89,7 +89,7 @@ def volume_missing(pool: str, name: str, seen: Inventory, field: str = "name") -
 
 def path_taken(pool: Pool, name: str, seen: Inventory, field: str) -> Iterator[Problem]:
     """Say that something which libvirt does not know lies where a new volume of a folder would."""
-    if pool.spec.type not in {"dir", "fs", "netfs"} or pool.assumed or _name_fault(name):
+    if pool.spec.type not in FOLDER_POOLS or pool.assumed or _name_fault(name):
         return
     path = f"{pool.spec.target.rstrip('/')}/{name}"
     if seen.kind(path) not in {"missing", None}:
@@ -152,7 +152,7 @@ def target_problems(spec: PoolSpec, seen: Inventory) -> Iterator[Problem]:
             "target",
         )
         return
-    if spec.type in {"dir", "fs", "netfs"}:
+    if spec.type in FOLDER_POOLS:
         if seen.kind(target) not in {"directory", "missing", None}:
             yield Problem(
                 f"The target {target!r} exists and is no directory", "choose another path", "target"
@@ -171,7 +171,7 @@ def target_problems(spec: PoolSpec, seen: Inventory) -> Iterator[Problem]:
 def _nested_targets(spec: PoolSpec, seen: Inventory) -> Iterator[Problem]:
     mine = seen.reader.real(spec.target.rstrip("/"))
     for other in seen.pools.values():
-        if other.name == spec.name or other.spec.type not in {"dir", "fs", "netfs"}:
+        if other.name == spec.name or other.spec.type not in FOLDER_POOLS:
             continue
         theirs = seen.reader.real(other.spec.target)
         if mine == theirs:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from kvmnb.storage.model import FILE_GONE, Disk, Guest, Inventory, Pool, Volume
+from kvmnb.storage.model import FILE_GONE, FOLDER_POOLS, Disk, Guest, Inventory, Pool, Volume
 
 #: Of a pool that is not running at most so many files are looked at.
 MOST_FILES = 5000
@@ -263,7 +263,7 @@ class Usage:
         return tuple(self._look_into(pool) for pool in pools)
 
     def _look_into(self, pool: Pool) -> Idle:
-        if pool.spec.type not in {"dir", "fs", "netfs"}:
+        if pool.spec.type not in FOLDER_POOLS:
             return Idle(pool.name, problem="its volumes are no files")
         reader, folder = self.inventory.reader, self.real(pool.spec.target)
         names = reader.entries(folder)

@@ -10,9 +10,6 @@ from kvmnb.storage.action import Expectation
 from kvmnb.storage.model import Inventory, Pool, Volume
 from kvmnb.units import format_size
 
-#: Types whose target is a folder that ``pool-build`` makes and ``pool-delete`` removes.
-FOLDER_POOLS = {"dir", "fs", "netfs"}
-
 
 def pool_state(pool: str, state: str, absent: str = "absent") -> Expectation:
     """Expect a pool to be in a state; ``absent`` is how a pool that is not there counts."""

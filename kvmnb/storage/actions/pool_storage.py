@@ -13,10 +13,7 @@ import libvirt
 
 from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met
-from kvmnb.storage.actions.facts import (
-    FOLDER_POOLS,
-)
-from kvmnb.storage.model import Inventory, Problem
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, Problem
 from kvmnb.storage.streams import Progress
 
 

@@ -15,7 +15,6 @@ from kvmnb.errors import BadValue
 from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met, optional
 from kvmnb.storage.actions.facts import (
-    FOLDER_POOLS,
     volume_allocation,
     volume_capacity,
     volume_fact,
@@ -23,7 +22,7 @@ from kvmnb.storage.actions.facts import (
     with_less_space,
 )
 from kvmnb.storage.actions.volume_removal import DeleteVolume
-from kvmnb.storage.model import Inventory, Pool, Problem, Volume
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, Pool, Problem, Volume
 from kvmnb.storage.streams import Progress
 from kvmnb.storage.xml import volume_xml
 from kvmnb.units import format_size, parse_size, virsh_size

@@ -14,10 +14,9 @@ import libvirt
 from kvmnb.storage import rules, streams
 from kvmnb.storage.action import Action, Expectation, given, met
 from kvmnb.storage.actions.facts import (
-    FOLDER_POOLS,
     volume_capacity,
 )
-from kvmnb.storage.model import Inventory, Problem, Volume
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, Problem, Volume
 from kvmnb.storage.streams import Progress
 from kvmnb.units import format_size, parse_size, virsh_size
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import selectors
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -85,24 +87,69 @@ def run(
     ProgramFailed
         It is not there, could not be started, ran too long or, with `check`, said that it failed.
     """
-    name = args[0]
-    command = [*_limits(memory, cpu_seconds), _found(name), *args[1:]]
-    environment = os.environ | {"LC_ALL": "C"}
+    process = _start(args, memory, cpu_seconds)
+    out, err = _finish(process, args[0], stdin.encode(errors="surrogateescape"), timeout)
+    return _completed(args, process, out, err, check=check)
+
+
+def follow(
+    args: Sequence[str],
+    tell: Callable[[str], None],
+    *,
+    timeout: float,
+    memory: int | None = None,
+    cpu_seconds: int | None = None,
+) -> Completed:
+    """Run a program to its end and hear what it writes while it writes it, as for its progress.
+
+    Parameters
+    ----------
+    args : sequence of str
+        The program and its arguments.
+    tell : callable
+        Gets each piece of what it writes to stdout, as it comes; a piece may end anywhere. It is called by
+        this thread, so that it may draw in a notebook.
+    timeout, memory, cpu_seconds
+        As for `run`.
+
+    Returns
+    -------
+    Completed
+        Its exit status and what it wrote.
+
+    Raises
+    ------
+    ProgramFailed
+        As for `run`.
+    """
+    process = _start(args, memory, cpu_seconds, stdin=subprocess.DEVNULL)
+    out, err = _hear(process, args[0], tell, timeout)
+    return _completed(args, process, out, err, check=True)
+
+
+def _start(
+    args: Sequence[str], memory: int | None, cpu_seconds: int | None, stdin: int = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
+    command = [*_limits(memory, cpu_seconds), _found(args[0]), *args[1:]]
     try:
         # A group of its own, so that what the program started can be killed along with it.
-        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+        return subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
             command,
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=os.environ | {"LC_ALL": "C"},
             start_new_session=True,
         )
     except OSError as error:
         raise ProgramFailed(
-            f"{name} could not be started: {error.strerror}", f"see that you may run {command[0]}"
+            f"{args[0]} could not be started: {error.strerror}", f"see that you may run {command[0]}"
         ) from error
-    out, err = _finish(process, name, stdin.encode(errors="surrogateescape"), timeout)
+
+
+def _completed(
+    args: Sequence[str], process: subprocess.Popen[bytes], out: bytes, err: bytes, *, check: bool
+) -> Completed:
     stdout, stderr = out.decode(errors="surrogateescape"), err.decode(errors="backslashreplace")
     completed = Completed(tuple(args), process.returncode, stdout, stderr)
     if check and completed.returncode != 0:
@@ -134,20 +181,61 @@ def _finish(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: 
         out, err = process.communicate(stdin, timeout)
         ended = True
     except subprocess.TimeoutExpired as late:
-        raise ProgramFailed(
-            f"{name} did not end within {timeout:g} seconds and was stopped",
-            "try again when the host is less busy, or see what it was waiting for",
-        ) from late
+        raise _too_long(name, timeout) from late
     finally:
         if not ended:
             _kill_group(process)
     return out, err
 
 
+def _hear(
+    process: subprocess.Popen[bytes], name: str, tell: Callable[[str], None], timeout: float
+) -> tuple[bytes, bytes]:
+    """Read both of a program's pipes until it has closed them, telling what comes from stdout."""
+    deadline = time.monotonic() + timeout
+    heard: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+    ended = False
+    try:
+        with selectors.DefaultSelector() as pipes:
+            for pipe in heard:
+                pipes.register(getattr(process, pipe), selectors.EVENT_READ, pipe)
+            while pipes.get_map():
+                ready = pipes.select(max(0.0, deadline - time.monotonic()))
+                if not ready:
+                    raise _too_long(name, timeout)
+                for key, _events in ready:
+                    piece = os.read(key.fd, 1 << 16)
+                    heard[key.data] += piece
+                    if not piece:
+                        pipes.unregister(key.fileobj)
+                    elif key.data == "stdout":
+                        tell(piece.decode(errors="replace"))
+        process.wait(max(0.1, deadline - time.monotonic()))
+        ended = True
+    except subprocess.TimeoutExpired as late:
+        raise _too_long(name, timeout) from late
+    finally:
+        if not ended:
+            _kill_group(process)
+    _close_pipes(process)
+    return heard["stdout"], heard["stderr"]
+
+
+def _too_long(name: str, timeout: float) -> ProgramFailed:
+    return ProgramFailed(
+        f"{name} did not end within {timeout:g} seconds and was stopped",
+        "try again when the host is less busy, or see what it was waiting for",
+    )
+
+
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    _close_pipes(process)
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             with suppress(BrokenPipeError):  # what was still to be written has no reader any more

@@ -171,3 +171,35 @@ def test_memory_is_limited() -> None:
 def test_processor_time_is_limited() -> None:
     with pytest.raises(ProgramFailed, match="killed by signal"):
         programs.run(["sh", "-c", "while :; do :; done"], timeout=30, cpu_seconds=1)
+
+
+def test_what_a_program_writes_is_heard_while_it_writes() -> None:
+    heard: list[tuple[float, str]] = []
+    script = "echo one; sleep 0.5; echo two; echo three >&2"
+    start = time.monotonic()
+    done = programs.follow(
+        ["sh", "-c", script], lambda piece: heard.append((time.monotonic() - start, piece)), timeout=10
+    )
+    assert [piece for _when, piece in heard] == ["one\n", "two\n"]
+    assert heard[1][0] - heard[0][0] > 0.3
+    assert (done.stdout, done.stderr) == ("one\ntwo\n", "three\n")
+
+
+def test_following_ends_with_the_limit_or_the_listener_and_leaves_nothing_running(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"echo $$ >> {pids}; echo said; sleep 60"
+    with pytest.raises(ProgramFailed, match="did not end within"):
+        programs.follow(["sh", "-c", script], lambda _piece: None, timeout=0.3)
+
+    def refuse(_piece: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        programs.follow(["sh", "-c", script], refuse, timeout=10)
+    for pid in pids.read_text().split():
+        assert not (Path("/proc") / pid).exists()
+
+
+def test_following_a_program_that_fails_repeats_what_it_said() -> None:
+    with pytest.raises(ProgramFailed, match="exit status 3 and said: no"):
+        programs.follow(["sh", "-c", "echo no >&2; exit 3"], lambda _piece: None, timeout=10)

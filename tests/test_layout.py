@@ -15,7 +15,7 @@ _ROOT = Path(kvmnb.__file__).parent
 _PURE = [
     "errors",
     "units",
-    "schema",
+    *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats")),
     *(
         f"storage/{name}"
         for name in ("model", "xml", "guest_xml", "usage", "frames", "rules", "plan", "recipes")

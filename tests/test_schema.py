@@ -12,7 +12,7 @@ from kvmnb import schema
 from kvmnb.errors import BadValue
 from kvmnb.schema import Frame
 
-_FRAMES = [value for value in vars(schema).values() if isinstance(value, Frame)]
+_FRAMES = list(schema.FRAMES.values())
 _VALUES: dict[str, Any] = {
     "string": "text",
     "Int64": 2**63 - 1,

@@ -18,20 +18,6 @@ UNKNOWN = "–"  # noqa: RUF001 - a dash, not a minus
 
 _BAR_WIDTH = 10
 
-_FRAMES = {
-    frame.name: frame
-    for frame in (
-        schema.POOLS,
-        schema.VOLUMES,
-        schema.GUESTS,
-        schema.DISKS,
-        schema.PLAN,
-        schema.APPLIED,
-        schema.AUDIT,
-        schema.CHECKS,
-    )
-}
-
 
 def bar(fraction: float) -> str:
     """Draw a fraction as text, so that it reads where no style sheet reaches.
@@ -147,7 +133,7 @@ def show(
     BadValue
         The frame has no such column.
     """
-    declared = _FRAMES.get(str(frame.attrs.get("frame")))
+    declared = schema.FRAMES.get(str(frame.attrs.get("frame")))
     units = {c.name: c.unit for c in declared.columns} if declared else {}
     numbers = {name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name].dtype)}
     numbers -= {name for name in frame.columns if pd.api.types.is_bool_dtype(frame[name].dtype)}

@@ -1,0 +1,54 @@
+"""What the kit's frames hold: per frame its columns, and per column its dtype, unit and meaning.
+
+One declaration makes the empty frame, the filled frame, the docstrings and the tests.
+"""
+
+from __future__ import annotations
+
+from kvmnb.schema.declare import Column, Dtype, Frame, returns
+from kvmnb.schema.formats import ADVICE, FEATURES, FORMATS, GROWTH, LAYERS, SAYINGS, STAGES, WORKLOADS
+from kvmnb.schema.storage import APPLIED, AUDIT, CHECKS, DISKS, GUESTS, PLAN, POOLS, VOLUMES
+
+#: Every frame, by the name that it keeps in its ``attrs``.
+FRAMES = {
+    frame.name: frame
+    for frame in (
+        POOLS,
+        VOLUMES,
+        GUESTS,
+        DISKS,
+        PLAN,
+        APPLIED,
+        AUDIT,
+        CHECKS,
+        FORMATS,
+        GROWTH,
+        LAYERS,
+        SAYINGS,
+        ADVICE,
+    )
+}
+
+__all__ = [
+    "ADVICE",
+    "APPLIED",
+    "AUDIT",
+    "CHECKS",
+    "DISKS",
+    "FEATURES",
+    "FORMATS",
+    "FRAMES",
+    "GROWTH",
+    "GUESTS",
+    "LAYERS",
+    "PLAN",
+    "POOLS",
+    "SAYINGS",
+    "STAGES",
+    "VOLUMES",
+    "WORKLOADS",
+    "Column",
+    "Dtype",
+    "Frame",
+    "returns",
+]

@@ -139,7 +139,7 @@ class Host:
         Returns
         -------
         Plan
-            Shows itself: words, virsh lines, what is already so, problems.
+            Shows itself: words, command lines, what is already so, problems.
         """
         flat = [one for given in actions for one in (given if isinstance(given, Sequence) else [given])]
         for one in flat:

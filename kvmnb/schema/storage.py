@@ -120,7 +120,7 @@ PLAN = Frame(
     (
         Column("step", "Int64", "its number, from 1"),
         text("what", "what it does, in words"),
-        text("virsh", "the line that an operator would type"),
+        text("command", "the line that an operator would type"),
         flag("already", "whether it is so already, so that nothing is to be done"),
         Column("problems", "texts", "each reason not to do it"),
         Column("warnings", "texts", "what to know before doing it"),
@@ -154,11 +154,11 @@ AUDIT = Frame(
         text("event", "intent, then done or failed; unverified where it left something else than expected"),
         text("action", "name of the action"),
         text("what", "what it does, in words"),
-        text("virsh", "the line that an operator would type"),
+        text("command", "the line that an operator would type"),
         text("error", "what went wrong; NA where nothing did"),
         text("id", "joins the intent with its outcome"),
     ),
-    brief=("time", "user", "event", "what", "virsh", "error"),
+    brief=("time", "user", "event", "what", "command", "error"),
 )
 
 CHECKS = Frame(

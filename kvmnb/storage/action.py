@@ -57,8 +57,8 @@ class Action(Protocol):
     def describe(self) -> str:
         """Say in one sentence what it does, sizes in words."""
 
-    def virsh(self) -> list[str]:
-        """Give what an operator would type, as a list of arguments that begins with ``virsh``."""
+    def command(self) -> list[str]:
+        """Give what an operator would type: the program, ``virsh`` or ``qemu-img``, and its arguments."""
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:
         """Give each reason not to do it, and each thing to know before; no refusal means go."""

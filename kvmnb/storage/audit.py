@@ -81,7 +81,7 @@ class Audit:
             "action": type(action).__name__,
             "fields": asdict(action),  # type: ignore[call-overload]
             "what": action.describe(),
-            "virsh": shell_line(action.virsh()),
+            "command": shell_line(action.command()),
             "error": error,
             "id": identity,
         }
@@ -135,5 +135,6 @@ def read(path: Path) -> pd.DataFrame:
             line = json.loads(text)
         except json.JSONDecodeError:
             line = {"event": "unreadable", "error": text[:200]}
+        line.setdefault("command", line.get("virsh"))  # its key before there were lines of qemu-img
         rows.append({name: line.get(name) for name in AUDIT.names})
     return AUDIT.build(rows)

@@ -53,7 +53,7 @@ def _printable(line: str) -> str:
 class Plan(Sequence[Step]):
     """Actions in order, with what was found when they were checked against a host.
 
-    Shows itself as a table: words, virsh lines, what is already so, problems. `Host.apply` runs it.
+    Shows itself as a table: words, command lines, what is already so, problems. `Host.apply` runs it.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Plan(Sequence[Step]):
             {
                 "step": number,
                 "what": step.action.describe(),
-                "virsh": shell_line(step.action.virsh()),
+                "command": shell_line(step.action.command()),
                 "already": step.already,
                 "problems": tuple(map(str, step.refused)),
                 "warnings": tuple(map(str, step.warnings)),
@@ -129,12 +129,12 @@ class Plan(Sequence[Step]):
         return len(self.steps)
 
     def _lines(self) -> Iterator[tuple[str, str, str, list[str]]]:
-        """Give per step its number, words, virsh line, and what is to be said of it."""
+        """Give per step its number, words, command line, and what is to be said of it."""
         for number, step in enumerate(self.steps, 1):
             notes = ["already so: nothing to do"] if step.already else []
             notes += [f"PROBLEM: {problem}" for problem in step.refused]
             notes += [f"note: {problem}" for problem in step.warnings]
-            yield str(number), step.action.describe(), shell_line(step.action.virsh()), notes
+            yield str(number), step.action.describe(), shell_line(step.action.command()), notes
 
     def _verdict(self) -> str:
         if not self.steps:
@@ -152,12 +152,12 @@ class Plan(Sequence[Step]):
 
     def __repr__(self) -> str:
         if self._single:
-            _, words, virsh, notes = next(self._lines())
-            lines = [f"Plan: {words}", f"  {virsh}", *(f"  {note}" for note in notes or ["to do"])]
+            _, words, command, notes = next(self._lines())
+            lines = [f"Plan: {words}", f"  {command}", *(f"  {note}" for note in notes or ["to do"])]
             return "\n".join(map(_printable, lines))
         lines = [f"Plan: {self.title} ({self._verdict()})"]
-        for number, words, virsh, notes in self._lines():
-            lines += [f"{number:>3}. {words}", f"       {virsh}", *(f"       {note}" for note in notes)]
+        for number, words, command, notes in self._lines():
+            lines += [f"{number:>3}. {words}", f"       {command}", *(f"       {note}" for note in notes)]
         return "\n".join(map(_printable, lines))
 
     def _repr_html_(self) -> str:
@@ -166,15 +166,15 @@ class Plan(Sequence[Step]):
             cells = (f"<{tag}><div align='left'>{text}</div></{tag}>" for text in (number, does, now))
             return f"<tr>{''.join(cells)}</tr>"
 
-        head = row("th", "step", "what it does, and as virsh", "now")
+        head = row("th", "step", "what it does, and as a command", "now")
         rows = "".join(
             row(
                 "td",
                 number,
-                f"{escape(words)}<br><code>{escape(virsh)}</code>",
+                f"{escape(words)}<br><code>{escape(command)}</code>",
                 "<br>".join(map(escape, notes)) or "to&nbsp;do",
             )
-            for number, words, virsh, notes in self._lines()
+            for number, words, command, notes in self._lines()
         )
         title = "" if self._single else f"<p><b>{escape(self.title)}</b>: {escape(self._verdict())}</p>"
         return f"{title}<table><thead>{head}</thead><tbody>{rows}</tbody></table>"

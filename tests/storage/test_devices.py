@@ -110,7 +110,7 @@ def test_a_volume_group(site: Site, device: str) -> None:
         site.host.apply(CreateVolume("dev", "v", 8 * MIB, "", "falloc"))
     # Neither a share of nothing, as --allocation 0 would be, nor a format.
     plan = create_volume(site.host, "dev", "v", 8 * MIB, format="raw")
-    assert plan.actions[0].virsh() == ["virsh", "vol-create-as", "dev", "v", "8M"]
+    assert plan.actions[0].command() == ["virsh", "vol-create-as", "dev", "v", "8M"]
     assert not plan.problems
     site.host.apply(StopPool("dev"))
     with pytest.raises(Refused, match="confirm='dev'"):

@@ -265,6 +265,17 @@ def test_an_audit_log_that_fails_afterwards_does_not_hide_the_change(site: Site)
     assert path.read_bytes().startswith(file.read_bytes())
 
 
+def test_an_older_audit_log_keeps_its_lines(site: Site) -> None:
+    site.running()
+    site.host.apply(CreateVolume(site.pool, "v", MIB))
+    log = site.host._audit.path
+    log.write_text(log.read_text().replace('"command"', '"virsh"'))
+    assert (
+        site.host.audit()["command"].tolist()
+        == [f"virsh vol-create-as '{site.pool}' v 1M --format qcow2"] * 2
+    )
+
+
 def test_a_cut_line_of_the_audit_log_is_a_row(site: Site) -> None:
     site.running()
     site.host.apply(CreateVolume(site.pool, "v", MIB))

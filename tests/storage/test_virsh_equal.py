@@ -222,13 +222,13 @@ def _fresh(site: Site, case: Case) -> Site:
 
 
 def _by_virsh(site: Site, action: Action) -> None:
-    site.daemon.virsh(*action.virsh()[1:])
+    site.daemon.virsh(*action.command()[1:])
 
 
 def _by_shell(site: Site, action: Action) -> None:
     """Run the line as an operator would paste it."""
     environment = os.environ | {"LIBVIRT_DEFAULT_URI": site.daemon.uri, "LC_ALL": "C"}
-    line = shell_line(action.virsh())
+    line = shell_line(action.command())
     done = subprocess.run(
         ["bash", "-c", line],
         capture_output=True,
@@ -292,7 +292,7 @@ def test_it_is_verified_logged_and_undone(site: Site, case: Case) -> None:
     assert log["event"].tolist() == ["intent", "done"]
     assert log["id"].nunique() == 1
     assert set(log["action"]) == {type(action).__name__}
-    assert set(log["virsh"]) == {shell_line(action.virsh())}
+    assert set(log["command"]) == {shell_line(action.command())}
 
     after = state(prepared, allocation=case.allocation)
     if case.again == "refused":

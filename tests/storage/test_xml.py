@@ -101,7 +101,7 @@ def test_a_pool_is_read_as_it_was_written(kind: str) -> None:
 
 @_TYPES
 def test_virsh_would_write_the_same(site: Site, kind: str) -> None:
-    line = DefinePool(**asdict(SPECS[kind])).virsh()
+    line = DefinePool(**asdict(SPECS[kind])).command()
     assert _plain(site.daemon.virsh(*line[1:], "--print-xml")) == _plain(pool_xml(SPECS[kind]))
 
 

@@ -74,7 +74,7 @@ class DefinePool(PoolSpec):
         source = f" on {self.source()}" if self.source() else ""
         return f"Define the {self.type} pool {self.name!r}{where}{source}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         values = {k: v for k, v in asdict(self).items() if k not in {"name", "type"}}
         return ["virsh", "pool-define-as", *given("--name", self.name), self.type, *optional(**values)]
 
@@ -194,7 +194,7 @@ class UndefinePool:
     def describe(self) -> str:
         return f"Undefine pool {self.pool!r}: libvirt forgets it, what is on disk stays"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return ["virsh", "pool-undefine", *given("--pool", self.pool)]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:

@@ -38,7 +38,7 @@ class StartPool:
     def describe(self) -> str:
         return f"Start pool {self.pool!r}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return ["virsh", "pool-start", *given("--pool", self.pool)]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:
@@ -82,7 +82,7 @@ class StopPool:
     def describe(self) -> str:
         return f"Stop pool {self.pool!r}: its volumes stay on disk, out of libvirt's sight"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return ["virsh", "pool-destroy", *given("--pool", self.pool)]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:
@@ -140,7 +140,7 @@ class SetPoolAutostart:
         how = "whenever the daemon starts" if self.on else "only when asked"
         return f"Have pool {self.pool!r} started {how}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return ["virsh", "pool-autostart", *given("--pool", self.pool), *([] if self.on else ["--disable"])]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:
@@ -185,7 +185,7 @@ class RefreshPool:
     def describe(self) -> str:
         return f"Have libvirt look anew at what lies in pool {self.pool!r}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return ["virsh", "pool-refresh", *given("--pool", self.pool)]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:

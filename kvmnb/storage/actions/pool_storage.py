@@ -41,7 +41,7 @@ class BuildPool:
         over = ", DESTROYING what is on its source" if self.overwrite else ""
         return f"Build pool {self.pool!r}: make what its type needs, such as its folder{over}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return [
             "virsh",
             "pool-build",
@@ -118,7 +118,7 @@ class DeletePool:
     def describe(self) -> str:
         return f"Delete what pool {self.pool!r} was built on, such as its folder, which must be empty"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return ["virsh", "pool-delete", *given("--pool", self.pool)]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:

@@ -47,7 +47,7 @@ class CloneVolume:
     def describe(self) -> str:
         return f"Copy volume {self.name!r} of pool {self.pool!r} to {self.new_name!r}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         names = [*given("--vol", self.name), *given("--newname", self.new_name)]
         return ["virsh", "vol-clone", *names, "--pool", self.pool]
 

@@ -91,7 +91,7 @@ class CreateVolume:
             return self.capacity
         return 0 if self.format == "raw" or self.preallocation == "metadata" else None
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         tables = self.preallocation != "off" and self.format == "qcow2"
         return [
             "virsh",

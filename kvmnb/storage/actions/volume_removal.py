@@ -44,7 +44,7 @@ class WipeVolume:
     def describe(self) -> str:
         return f"Overwrite volume {self.name!r} of pool {self.pool!r} with zeros: all that is on it is lost"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return ["virsh", "vol-wipe", *given("--vol", self.name), "--pool", self.pool]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:
@@ -109,7 +109,7 @@ class DeleteVolume:
     def describe(self) -> str:
         return f"Delete volume {self.name!r} of pool {self.pool!r}: all that is on it is lost"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return ["virsh", "vol-delete", *given("--vol", self.name), "--pool", self.pool]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:

@@ -53,7 +53,7 @@ class ResizeVolume:
         how = "Resize, cutting off its end where that is needed," if self.shrink else "Grow"
         return f"{how} volume {self.name!r} of pool {self.pool!r} to {format_size(self.capacity)}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return [
             "virsh",
             "vol-resize",

@@ -50,7 +50,7 @@ class UploadVolume:
     def describe(self) -> str:
         return f"Write the file {self.file!r} over volume {self.name!r} of pool {self.pool!r}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return [
             "virsh",
             "vol-upload",
@@ -142,7 +142,7 @@ class DownloadVolume:
     def describe(self) -> str:
         return f"Copy the content of volume {self.name!r} of pool {self.pool!r} to the file {self.file!r}"
 
-    def virsh(self) -> list[str]:
+    def command(self) -> list[str]:
         return [
             "virsh",
             "vol-download",

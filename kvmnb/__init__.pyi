@@ -1,4 +1,5 @@
 # What the package gives, and from where. A name is loaded when it is first used; see __init__.py.
+from . import images as images
 from .errors import KvmnbError as KvmnbError
 from .host import Host as Host
 from .host import connect as connect

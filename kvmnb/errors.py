@@ -36,6 +36,10 @@ class BadValue(KvmnbError, ValueError):
     """A value that the kit cannot take: a size without sense, an unknown column, a wrong word."""
 
 
+class BadImage(KvmnbError, ValueError):
+    """A disk image is not what it is said to be, is broken, or names files that it must not."""
+
+
 class NotFound(KvmnbError, LookupError):
     """A pool, volume, guest or runbook of that name does not exist."""
 

@@ -15,7 +15,9 @@ _ROOT = Path(kvmnb.__file__).parent
 _PURE = [
     "errors",
     "units",
-    *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats")),
+    "images/answers",
+    "images/headers",
+    *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats", "images")),
     *(
         f"storage/{name}"
         for name in ("model", "xml", "guest_xml", "usage", "frames", "rules", "plan", "recipes")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kvmnb.schema.declare import Column, Dtype, Frame, returns
 from kvmnb.schema.formats import ADVICE, FEATURES, FORMATS, GROWTH, LAYERS, SAYINGS, STAGES, WORKLOADS
+from kvmnb.schema.images import EXTENTS, IMAGES, MEASURES, SNAPSHOTS, SOUNDNESS
 from kvmnb.schema.storage import APPLIED, AUDIT, CHECKS, DISKS, GUESTS, PLAN, POOLS, VOLUMES
 
 #: Every frame, by the name that it keeps in its ``attrs``.
@@ -21,6 +22,11 @@ FRAMES = {
         APPLIED,
         AUDIT,
         CHECKS,
+        IMAGES,
+        MEASURES,
+        SOUNDNESS,
+        SNAPSHOTS,
+        EXTENTS,
         FORMATS,
         GROWTH,
         LAYERS,
@@ -35,15 +41,20 @@ __all__ = [
     "AUDIT",
     "CHECKS",
     "DISKS",
+    "EXTENTS",
     "FEATURES",
     "FORMATS",
     "FRAMES",
     "GROWTH",
     "GUESTS",
+    "IMAGES",
     "LAYERS",
+    "MEASURES",
     "PLAN",
     "POOLS",
     "SAYINGS",
+    "SNAPSHOTS",
+    "SOUNDNESS",
     "STAGES",
     "VOLUMES",
     "WORKLOADS",

@@ -1,0 +1,93 @@
+"""What qemu-img says of an image, as values. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What an image says of itself, and what it takes on the host. Sizes are bytes.
+
+    Parameters
+    ----------
+    path : str
+        Where it lies.
+    format : str
+        Its format, as it was said.
+    virtual_size : int
+        The size that a guest sees.
+    apparent_size : int or None
+        The end of the file, what ``ls -l`` says; None for a device.
+    allocated_size : int or None
+        The blocks that it takes, what ``du`` says.
+    cluster_size : int or None
+        The unit in which it is allocated, where the format has one.
+    backing_path, backing_format : str or None
+        The image that it is an overlay of.
+    data_file : str or None
+        The file that holds its data, where it does not do so itself.
+    snapshots : tuple of str
+        Names of its internal snapshots.
+    encrypted, dirty, corrupt : bool
+        Whether it is encrypted, was not closed properly, or is marked as corrupt.
+    options : tuple of (str, str)
+        The options that it was created with, under the names that ``-o`` has for them, as far as it tells.
+    """
+
+    path: str
+    format: str
+    virtual_size: int
+    apparent_size: int | None
+    allocated_size: int | None
+    cluster_size: int | None = None
+    backing_path: str | None = None
+    backing_format: str | None = None
+    data_file: str | None = None
+    snapshots: tuple[str, ...] = ()
+    encrypted: bool = False
+    dirty: bool = False
+    corrupt: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An internal snapshot of an image.
+
+    Parameters
+    ----------
+    name, id : str
+        Its name, and its number within the image. Several may have one name.
+    taken : int
+        When, in nanoseconds since 1970.
+    state_size : int
+        Bytes of the guest's memory that were saved with it.
+    """
+
+    name: str
+    id: str
+    taken: int
+    state_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What ``qemu-img check`` found.
+
+    Parameters
+    ----------
+    corruptions, leaks : int
+        Clusters that are wrong, and clusters that are taken but used by nothing.
+    repaired : int
+        How many of both were mended.
+    """
+
+    corruptions: int
+    leaks: int
+    repaired: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether the image is consistent; leaks waste space, but harm nothing."""
+        return self.corruptions == 0

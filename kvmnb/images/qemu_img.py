@@ -23,6 +23,7 @@ __all__ = [
     "Snapshot",
     "chain",
     "check",
+    "commit",
     "convert",
     "create",
     "create_options",
@@ -150,6 +151,20 @@ def snapshot(path: str | Path, format: str, verb: str, name: str) -> None:
         raise BadValue(f"{verb!r} cannot be done to a snapshot", f"choose one of: {', '.join(flags)}")
     chain(path, format)
     ask(["qemu-img", "snapshot", "-q", flags[verb], name, "--image-opts", spec(str(path), format)], **WORK)
+
+
+def commit(path: str | Path, format: str) -> None:
+    """Write what an overlay holds to the image that it lies on, and empty the overlay.
+
+    Parameters
+    ----------
+    path : str or Path
+        Absolute path of an overlay; neither it nor its base is open elsewhere.
+    format : str
+        Its format.
+    """
+    chain(path, format)
+    ask(["qemu-img", "commit", "-q", "-f", format, plain(path)], **WORK)
 
 
 def io(path: str | Path, format: str, commands: Sequence[str], *, discard: bool = False) -> None:

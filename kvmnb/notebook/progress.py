@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from kvmnb.storage.streams import Progress
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kvmnb.storage.streams import Progress
 
 
 def progress_bar(words: str) -> Progress:
@@ -19,12 +23,36 @@ def progress_bar(words: str) -> Progress:
         To be told how many bytes are behind and how many there are in all. The bar is drawn by the thread
         that tells it, so that ipykernel shows it.
     """
+    return _bar(words, unit="B", unit_scale=True, unit_divisor=1024)
+
+
+def step_bar(words: str) -> Progress:
+    """Make a progress bar for work that goes in steps; give it to `kvmnb.compare_formats` as ``progress``.
+
+    Parameters
+    ----------
+    words : str
+        What is being done.
+
+    Returns
+    -------
+    callable
+        To be told how many steps are behind and how many there are in all, by the thread that is to draw it.
+    """
+    return _bar(
+        words, unit=" steps", bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}]"
+    )
+
+
+def _bar(words: str, **how: Any) -> Callable[[int, int], None]:  # noqa: ANN401 - tqdm's own options
     from tqdm.auto import tqdm  # noqa: PLC0415 - it loads ipywidgets, which import kvmnb must not
 
-    drawn = tqdm(desc=words, unit="B", unit_scale=True, unit_divisor=1024, leave=True)
+    drawn = tqdm(desc=words, leave=True, **how)
 
     def progress(done: int, total: int) -> None:
-        drawn.total = total
+        if drawn.total != total:
+            drawn.total = total
+            drawn.refresh()
         drawn.update(done - drawn.n)
         if done >= total:
             drawn.close()

@@ -90,7 +90,7 @@ GROWTH = Frame(
         HOST,
         text("candidate", "its short name: the format and what is special about it"),
         Column("step", "Int64", "its number; 0 for the empty image"),
-        amount("written", "how much had been written inside until then"),
+        amount("written", "how much had been written inside until then, in pieces of 64 KiB far apart"),
         amount("apparent", "what ``ls -l`` says of the image"),
         amount("allocated", "what ``du`` says of the image"),
         *STATUS,

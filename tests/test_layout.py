@@ -20,7 +20,7 @@ _PURE = [
     *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats", "images")),
     *(
         f"storage/{name}"
-        for name in ("model", "xml", "guest_xml", "usage", "frames", "rules", "plan", "recipes")
+        for name in ("model", "xml", "guest_xml", "usage", "frames", "guards", "rules", "plan", "recipes")
     ),
 ]
 _ACTING = {"libvirt", "ipywidgets", "subprocess", "matplotlib", "papermill", "socket"}

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from kvmnb.storage.action import given, shell_line
-from kvmnb.storage.model import FOLDER_POOLS, Inventory, Pool, PoolSpec, Problem, Volume
+from kvmnb.storage.guards import listing
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, Pool, PoolSpec, Problem
 from kvmnb.storage.usage import Usage
 from kvmnb.units import format_size
 
@@ -193,95 +194,6 @@ def _nested_targets(spec: PoolSpec, seen: Inventory) -> Iterator[Problem]:
             )
 
 
-def _listing(names: list[str], most: int = 4) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
-
-
-def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say who needs a volume's content: guests, overlays, and what could not be looked at.
-
-    Parameters
-    ----------
-    volume : Volume
-        The volume that is to be changed.
-    seen : Inventory
-        What was read of the host.
-    verb : str
-        What is to be done to it: "delete".
-
-    Yields
-    ------
-    Problem
-        Refusals, also where it can't be known that no guest needs the volume; and a warning for each pool
-        that is not running in which overlays could not be looked for.
-    """
-    usage = Usage.of(seen)
-    path = usage.real(volume.path)
-    uses = usage.uses_of(path)
-    if uses:
-        yield Problem(
-            f"Volume {volume.name!r} is used by {_listing([str(use) for use in uses])}",
-            f"detach the disk or remove the guest before you {verb} the volume",
-            "name",
-        )
-    yield from overlays_on(volume, seen, verb)
-    if usage.blind and not uses:
-        yield Problem(
-            f"It cannot be known whether volume {volume.name!r} is in use: {_listing([*usage.blind], 2)}",
-            "start the pool or mend the guest that is named, then ask again",
-            "name",
-        )
-
-
-def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say which images lie on a volume and would be lost with it, also in pools that are not running."""
-    usage = Usage.of(seen)
-    path = usage.real(volume.path)
-    overlays = usage.overlays.get(path, [])
-    holders = usage.data_of(path)
-    idle = dict.fromkeys(usage.idle_overlays(path))
-    found = [(v.pool, v.name) for v in overlays] + list(idle)
-    if found:
-        names = _listing([f"{name!r} of pool {pool!r}" for pool, name in found])
-        yield Problem(
-            f"Volume {volume.name!r} is the backing store of {names}, which cannot be read without it",
-            f"remove what lies on it before you {verb} it",
-            "name",
-        )
-    if holders:
-        names = _listing([f"{v.name!r} of pool {v.pool!r}" for v in holders])
-        yield Problem(
-            f"Volume {volume.name!r} holds the data of {names}, which is empty without it",
-            f"remove that image before you {verb} its data",
-            "name",
-        )
-    for pool in usage.idle:
-        if pool.problem:
-            yield Problem(
-                f"Pool {pool.pool!r} is not running, and {pool.problem}: overlays in it were not looked at",
-                f"start it before you {verb} the volume, unless nothing in it lies on {volume.name!r}",
-                "name",
-                "warn",
-            )
-
-
-def running_users(volume: Volume, seen: Inventory, *, direct: bool = False) -> list[str]:
-    """Give the running guests that have a volume open, each with its disk; ``direct``: not as a base."""
-    usage = Usage.of(seen)
-    uses = usage.uses_of(usage.real(volume.path))
-    return [str(use) for use in uses if use.guest.running and (use.direct or not direct)]
-
-
-def held_open(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say that running guests have a volume open."""
-    users = running_users(volume, seen)
-    if users:
-        yield Problem(
-            f"Volume {volume.name!r} is open in {_listing(users)}", f"shut it off before you {verb}", "name"
-        )
-
-
 def said(word: str, name: str, doing: str) -> Iterator[Problem]:
     """Say that something which can't be undone needs the name as its word of confirmation."""
     if word != name:
@@ -298,7 +210,7 @@ def pool_users(pool: str, seen: Inventory) -> Iterator[Problem]:
     names = sorted(by_path | by_name)
     if names:
         yield Problem(
-            f"Guests use volumes of pool {pool!r}: {_listing(names)}",
+            f"Guests use volumes of pool {pool!r}: {listing(names)}",
             "those that run go on running; those that name the pool cannot be started without it",
             "pool",
             "warn",
@@ -310,7 +222,7 @@ def logical_volumes(pool: str, seen: Inventory) -> Iterator[Problem]:
     names = [volume.name for volume in seen.volumes_of(pool)]
     if names:
         yield Problem(
-            f"The volume group of pool {pool!r} would take {len(names)} volume(s) with it: {_listing(names)}",
+            f"The volume group of pool {pool!r} would take {len(names)} volume(s) with it: {listing(names)}",
             "delete them first, each by its name",
             "pool",
         )
@@ -324,7 +236,7 @@ def _mount_point_not_empty(pool: Pool, seen: Inventory) -> Iterator[Problem]:
     if names:
         yield Problem(
             f"The mount point {pool.spec.target!r} of pool {pool.name!r} holds {len(names)} file(s) of its "
-            f"own: {_listing(names)}",
+            f"own: {listing(names)}",
             "move them elsewhere, or keep the folder and only stop and undefine the pool",
             "pool",
         )
@@ -344,7 +256,7 @@ def folder_not_empty(pool: Pool, seen: Inventory) -> Iterator[Problem]:
     if names:
         yield Problem(
             f"The folder {pool.spec.target!r} of pool {pool.name!r} holds {len(names)} {what}"
-            f": {_listing(names)}",
+            f": {listing(names)}",
             "delete them first, or keep the folder and only stop and undefine the pool",
             "pool",
         )

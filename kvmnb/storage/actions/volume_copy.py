@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import libvirt
 
-from kvmnb.storage import rules
+from kvmnb.storage import guards, rules
 from kvmnb.storage.action import Action, Expectation, given
 from kvmnb.storage.actions.facts import (
     volume_fact,
@@ -65,7 +65,7 @@ class CloneVolume:
             )
         else:
             yield from rules.path_taken(pool, self.new_name, seen, "new_name")
-        yield from rules.held_open(volume, seen, "copy it: the copy would be torn")
+        yield from guards.held_open(volume, seen, "copy it: the copy would be torn")
         yield from rules.space_problems(pool, volume.allocation or 0, at_once=True)
 
     def already(self, seen: Inventory) -> bool:  # nobody can tell a copy from another volume

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import libvirt
 
 from kvmnb.errors import BadValue
-from kvmnb.storage import rules
+from kvmnb.storage import guards, rules
 from kvmnb.storage.action import Action, Expectation, given, met, optional
 from kvmnb.storage.actions.facts import (
     volume_allocation,
@@ -206,7 +206,7 @@ class CreateVolume:
                 f"use {virsh_size(backing.capacity)} or more",
                 "capacity",
             )
-        users = rules.running_users(backing, seen, direct=True)
+        users = guards.running_users(backing, seen, direct=True)
         if users:
             yield Problem(
                 f"Volume {self.backing_volume!r} is written by {', '.join(users)}, under the overlay",

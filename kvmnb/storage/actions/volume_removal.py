@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import libvirt
 
-from kvmnb.storage import rules, streams
+from kvmnb.storage import guards, rules, streams
 from kvmnb.storage.action import Action, Expectation, given, met
 from kvmnb.storage.actions.facts import (
     volume_presence,
@@ -53,7 +53,7 @@ class WipeVolume:
         volume = seen.volume(self.pool, self.name)
         if volume is None:
             return
-        yield from rules.in_use(volume, seen, "wipe")
+        yield from guards.in_use(volume, seen, "wipe")
         if volume.format not in {"raw", None}:
             yield Problem(
                 f"Volume {self.name!r} is a {volume.format} image, whose header is wiped too",
@@ -125,7 +125,7 @@ class DeleteVolume:
             )
             return
         yield from rules.said(self.confirm, self.name, "deleting a volume")
-        yield from rules.in_use(volume, seen, "delete")
+        yield from guards.in_use(volume, seen, "delete")
 
     def already(self, seen: Inventory) -> bool:
         pool = seen.pool(self.pool)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import libvirt
 
-from kvmnb.storage import rules, streams
+from kvmnb.storage import guards, rules, streams
 from kvmnb.storage.action import Action, Expectation, given, met
 from kvmnb.storage.actions.facts import (
     volume_capacity,
@@ -80,7 +80,7 @@ class ResizeVolume:
         now = volume.capacity or 0
         if self.capacity < now:
             yield from self._shrink_problems(volume, seen, now)
-        yield from rules.held_open(volume, seen, "resize it; virsh blockresize grows a running guest's disk")
+        yield from guards.held_open(volume, seen, "resize it; virsh blockresize grows a running guest's disk")
         yield from rules.space_problems(pool, self.capacity - now, at_once=pool.spec.type not in FOLDER_POOLS)
 
     def _shrink_problems(self, volume: Volume, seen: Inventory, now: int) -> Iterator[Problem]:
@@ -95,7 +95,7 @@ class ResizeVolume:
             yield Problem(
                 f"{volume.format} volumes cannot be shrunk", "convert it to qcow2 first", "capacity"
             )
-        yield from rules.overlays_on(volume, seen, "shrink")
+        yield from guards.overlays_on(volume, seen, "shrink")
 
     def already(self, seen: Inventory) -> bool:
         return met(self, seen)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import libvirt
 
-from kvmnb.storage import rules, streams
+from kvmnb.storage import guards, rules, streams
 from kvmnb.storage.action import Action, Expectation, given
 from kvmnb.storage.model import Inventory, Problem
 from kvmnb.storage.streams import Progress
@@ -86,7 +86,7 @@ class UploadVolume:
                     "warn",
                 )
         if volume is not None:
-            yield from rules.in_use(volume, seen, "write over")
+            yield from guards.in_use(volume, seen, "write over")
 
     def already(self, seen: Inventory) -> bool:  # only reading both would tell
         return False
@@ -161,7 +161,7 @@ class DownloadVolume:
             yield Problem(f"There is no folder for {self.file!r}", "make the folder first", "file")
         volume = seen.volume(self.pool, self.name)
         if volume is not None:
-            users = rules.running_users(volume, seen)
+            users = guards.running_users(volume, seen)
             if users:
                 yield Problem(
                     f"Volume {self.name!r} is open in {', '.join(users)}, so that the copy may be torn",

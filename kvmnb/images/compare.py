@@ -196,17 +196,17 @@ class _Comparison:
                 self._time(candidate)
                 tell()
         kinds = list(dict.fromkeys(candidate.kind for candidate in self._left))
-        with self._steps("Sizes and features", len(self._left) + len(kinds)) as tell:
+        left = sum(self.found[candidate].sizes is None for candidate in self._left)
+        with self._steps("Sizes and features", left + len(kinds)) as tell:
             self._look(kinds, tell)
-        left = self._left
-        cache = cache_mode(self.own)
-        with self._steps("Throughput", len(left) + len(WORKLOADS) * effort.rounds) as tell:
+        cache, fit = cache_mode(self.own), self._left
+        with self._steps("Throughput", len(fit) + len(WORKLOADS) * effort.rounds) as tell:
             part = self.own / "throughput"
             part.mkdir()
             self.made.source.unlink()
             large = max(self.made.data, _LARGE_ENOUGH)
             with material.made(part, large, large) as full:
-                speeds = measure_speeds(left, part, full.source, cache=cache, effort=effort, tell=tell)
+                speeds = measure_speeds(fit, part, full.source, cache=cache, effort=effort, tell=tell)
         for candidate, speed in speeds.items():
             self.found[candidate].speeds = speed
         return cache
@@ -256,24 +256,34 @@ class _Comparison:
         if self._no_space(candidate):
             return
         with self._part(candidate) as part:
-            image = part / "image"
+            image, converted = part / "image", part / "converted"
             try:
                 times = [create(candidate, image, self.made.size)]
                 found.virtual_size = qemu_img.info(image, candidate.format).virtual_size
             except ProgramFailed as error:
                 found.fail("cannot be created", error)
                 return
+            if candidate.whole:  # looked at now: to make it anew would take as long again
+                self._sizes_of(candidate, part)
+                image.unlink()
             while not candidate.whole and len(times) < _CREATIONS:
                 image.unlink()
                 times.append(create(candidate, image, self.made.size))
             found.create_seconds = statistics.median(times)
-            image.unlink()
-            found.convert_seconds = convert(candidate, self.made.source, image)
+            found.convert_seconds = convert(candidate, self.made.source, converted)
+
+    def _sizes_of(self, candidate: Candidate, part: Path) -> None:
+        features = part / "features"
+        features.mkdir()
+        found = self.found[candidate]
+        found.features = find_features(candidate, features)
+        skip = {stage for stage, feature in _NEEDS.items() if not found.features.can[feature]}
+        if not self._stop.is_set():
+            found.sizes = measure_sizes(candidate, part, self.made, skip)
 
     def _look(self, kinds: Sequence[Candidate], tell: Callable[[], None]) -> None:
-        """Find sizes and features: side by side, but one after the other where all space is taken at once."""
-        whole = [candidate for candidate in self._left if candidate.whole]
-        light = [candidate for candidate in self._left if not candidate.whole]
+        """Find sizes and features side by side, of those that have not been looked at yet."""
+        light = [candidate for candidate in self._left if self.found[candidate].sizes is None]
         pool = ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1))
         try:
             # Encryption takes longest, so it comes first.
@@ -281,9 +291,6 @@ class _Comparison:
             waiting += [pool.submit(self._look_at, candidate) for candidate in light]
             for done in as_completed(waiting):
                 done.result()
-                tell()
-            for candidate in whole:
-                pool.submit(self._look_at, candidate).result()
                 tell()
         finally:
             self._stop.set()
@@ -300,14 +307,9 @@ class _Comparison:
                 self.found[candidate].encryption = found
 
     def _look_at(self, candidate: Candidate) -> None:
-        found = self.found[candidate]
-        if self._stop.is_set() or self._no_space(candidate):
-            return
-        with self._part(candidate) as part:
-            found.features = find_features(candidate, part)
-            if not self._stop.is_set():
-                skip = {stage for stage, feature in _NEEDS.items() if not found.features.can[feature]}
-                found.sizes = measure_sizes(candidate, part, self.made, skip)
+        if not self._stop.is_set():
+            with self._part(candidate) as part:
+                self._sizes_of(candidate, part)
 
 
 #: A stage that cannot be reached by a format without the feature.

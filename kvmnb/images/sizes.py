@@ -97,7 +97,7 @@ def measure_sizes(candidate: Candidate, folder: Path, made: Material, skip: Cont
     candidate : Candidate
         The format and its options.
     folder : Path
-        An empty folder to work in.
+        A folder to work in; empty, or with the fresh image.
     made : Material
         What is written.
     skip : container of str
@@ -114,7 +114,8 @@ def measure_sizes(candidate: Candidate, folder: Path, made: Material, skip: Cont
         Not even the image could be made, or written.
     """
     image = folder / "image"
-    create(candidate, image, made.size)
+    if not image.exists():
+        create(candidate, image, made.size)
     stages: dict[str, Size | None] = {"created": size_of(image)}
     if candidate.compressed:  # what is written later is not compressed, so it is made with its data
         image.unlink()

@@ -169,9 +169,23 @@ def _choose(
 
 
 def _cell(unit: str) -> Callable[[Any], str]:
-    if unit != "bytes":
+    written = _UNITS.get(unit)
+    if written is None:
         return _text
-    return lambda value: UNKNOWN if pd.isna(value) else format_size(int(value))
+    return lambda value: UNKNOWN if pd.isna(value) else written(value)
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+#: How a number with a unit is written.
+_UNITS: dict[str, Callable[[Any], str]] = {
+    "bytes": lambda value: format_size(int(value)),
+    "bytes per second": lambda value: f"{format_size(int(value))}/s",
+    "seconds": _seconds,
+    "times raw": lambda value: f"{value:.2f} ×",  # noqa: RUF001 - a multiplication sign
+}
 
 
 def _use(capacity: Any, allocation: Any) -> str:  # noqa: ANN401 - cells of a frame

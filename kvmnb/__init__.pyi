@@ -3,6 +3,10 @@ from . import images as images
 from .errors import KvmnbError as KvmnbError
 from .host import Host as Host
 from .host import connect as connect
+from .notebook.charts import chart_growth as chart_growth
+from .notebook.charts import chart_layers as chart_layers
+from .notebook.charts import chart_sizes as chart_sizes
+from .notebook.charts import chart_speed as chart_speed
 from .notebook.progress import progress_bar as progress_bar
 from .notebook.tables import show as show
 from .planning import create_pool as create_pool

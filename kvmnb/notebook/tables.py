@@ -63,7 +63,7 @@ class Table:
 
     def __init__(self, texts: pd.DataFrame, right: set[str], note: str) -> None:
         self.texts = texts
-        self._right = right
+        self.right = right
         self.note = note
 
     def __repr__(self) -> str:
@@ -74,7 +74,7 @@ class Table:
 
         def line(cells: dict[str, str]) -> str:
             parts = [
-                cells[c].rjust(widths[c]) if c in self._right else cells[c].ljust(widths[c]) for c in columns
+                cells[c].rjust(widths[c]) if c in self.right else cells[c].ljust(widths[c]) for c in columns
             ]
             return "  ".join(parts).rstrip()
 
@@ -84,9 +84,9 @@ class Table:
     def _repr_html_(self) -> str:
         def cell(tag: str, column: str, text: str) -> str:
             # An element inside the cell, because themes align the cell itself and GitHub drops styles.
-            side = "right" if column in self._right else "left"
+            side = "right" if column in self.right else "left"
             words = escape(text)
-            if column in self._right or column == "use":
+            if column in self.right or column == "use":
                 words = words.replace(" ", "&nbsp;")  # a number stays with its unit, a bar with its figure
             return f"<{tag}><div align='{side}'>{words}</div></{tag}>"
 

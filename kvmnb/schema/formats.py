@@ -120,7 +120,9 @@ SAYINGS = Frame(
         text("saying", "what is said"),
         flag("holds", "whether it held in the comparison; NA where that was not measured"),
         text("measured", "the figures that tell"),
+        flag("timed", "whether it rests on times, which differ from run to run"),
     ),
+    brief=("saying", "holds", "measured"),
     attrs=(),
 )
 
@@ -131,6 +133,8 @@ ADVICE = Frame(
         text("need", "choose this when"),
         Column("choose", "texts", "the candidates that serve it best, as far as could be told apart"),
         text("because", "what was measured"),
+        flag("timed", "whether it rests on times, which differ from run to run"),
     ),
+    brief=("need", "choose", "because"),
     attrs=(),
 )

@@ -12,15 +12,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kvmnb import __version__
+from kvmnb.cli import formats, frames
+from kvmnb.cli.printing import say
 from kvmnb.errors import KvmnbError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from kvmnb.host import Host
 
 #: Exit codes, beside 0 and argparse's 2: something is wrong; stopped by Ctrl-C; nobody reads on.
 _WRONG, _INTERRUPTED, _UNREAD = 1, 130, 141
@@ -68,11 +64,6 @@ def _complain(error: KvmnbError) -> None:
     sys.stderr.write(f"kvmnb: {printable(str(error))}\n")
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
 def _doctor(arguments: argparse.Namespace) -> int:
     from kvmnb.doctor import checkup
     from kvmnb.notebook.tables import printable
@@ -80,16 +71,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
     checks = checkup(arguments.connect)
     width = max(len(check.check) for check in checks)
     for check in checks:
-        _say(f"{_MARKS[check.ok]:<9}  {check.check:<{width}}  {printable(check.found)}")
+        say(f"{_MARKS[check.ok]:<9}  {check.check:<{width}}  {printable(check.found)}")
         if check.remedy:
-            _say(f"{'':<9}  {'':<{width}}  → {printable(check.remedy)}")
+            say(f"{'':<9}  {'':<{width}}  → {printable(check.remedy)}")
     return _WRONG if any(check.ok is False for check in checks) else 0
 
 
 def _lab(arguments: argparse.Namespace) -> int:
     from kvmnb.lab import lab
 
-    lab(arguments.port, browser=arguments.browser, tell=_say)
+    lab(arguments.port, browser=arguments.browser, tell=say)
     return 0
 
 
@@ -121,38 +112,6 @@ def _run(arguments: argparse.Namespace) -> int:
     except RunbookInterrupted as error:
         _complain(error)
         return _INTERRUPTED
-    return 0
-
-
-def _host_frame(
-    read: Callable[[Host, argparse.Namespace], pd.DataFrame],
-) -> Callable[[argparse.Namespace], int]:
-    """Make a command of what reads a frame from the host."""
-
-    def command(arguments: argparse.Namespace) -> int:
-        from kvmnb.host import connect
-
-        with connect(arguments.connect) as host:
-            frame = read(host, arguments)
-        return _print(frame, arguments)
-
-    return command
-
-
-def _audit(arguments: argparse.Namespace) -> int:
-    from kvmnb.storage.audit import default_path, read
-
-    return _print(read(arguments.log or default_path()), arguments)
-
-
-def _print(frame: pd.DataFrame, arguments: argparse.Namespace) -> int:
-    from kvmnb.notebook.tables import show
-    from kvmnb.plain import to_csv, to_json
-
-    if arguments.format == "table":
-        _say(str(show(frame, "all" if arguments.all else None)))
-    else:
-        sys.stdout.write(to_csv(frame) if arguments.format == "csv" else to_json(frame))
     return 0
 
 
@@ -202,7 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--port", type=_port, help="the port; the first free one from 8888 without it")
     lab.add_argument("--no-browser", dest="browser", action="store_false", help="only print the address")
     lab.set_defaults(function=_lab)
-    _add_frames(commands, connect)
+    frames.add(commands, connect)
+    formats.add(commands)
     return parser
 
 
@@ -234,34 +194,3 @@ def _add_run(
         help="a new file or a folder for the record; ~/.local/state/kvmnb/records without it",
     )
     run.set_defaults(function=_run)
-
-
-def _add_frames(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], connect: argparse.ArgumentParser
-) -> None:
-    form = argparse.ArgumentParser(add_help=False)
-    form.add_argument(
-        "--format",
-        choices=("table", "csv", "json"),
-        default="table",
-        help="table is for reading; csv for spreadsheets: bytes, ISO times, control characters escaped, and "
-        "a ' before what would be a formula; json for programs, with every name exactly as it is",
-    )
-    form.add_argument("--all", action="store_true", help="show every column in the table")
-
-    def add(name: str, words: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        told = f"{words[0].upper()}{words[1:]}. Reads only."
-        return commands.add_parser(name, parents=[form, *parents], help=words, description=told)
-
-    pools = add("pools", "list the storage pools", connect)
-    pools.set_defaults(function=_host_frame(lambda host, _arguments: host.pools()))
-    volumes = add("volumes", "list the volumes of one pool or of all, with who uses them", connect)
-    volumes.add_argument("pool", nargs="?", metavar="POOL", help="name of a pool; all pools without it")
-    volumes.set_defaults(function=_host_frame(lambda host, arguments: host.volumes(arguments.pool)))
-    guests = add("guests", "list the guests", connect)
-    guests.set_defaults(function=_host_frame(lambda host, _arguments: host.guests()))
-    disks = add("disks", "list the guests' disks, with their volumes and backing chains", connect)
-    disks.set_defaults(function=_host_frame(lambda host, _arguments: host.disks()))
-    audit = add("audit", "list what was changed with the kit, when and by whom")
-    audit.add_argument("--log", type=Path, metavar="PATH", help="another log than this user's own")
-    audit.set_defaults(function=_audit)

@@ -1,0 +1,80 @@
+"""The command ``kvmnb formats``: the comparison of disk formats for a terminal."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from kvmnb.cli.printing import form, print_frame, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    words = "compare disk formats by measuring them"
+    command = commands.add_parser(
+        "formats",
+        parents=[form()],
+        help=words,
+        description=f"{words.capitalize()} in a folder: what an image takes when it is created, written, "
+        "discarded, under an overlay and with a snapshot; what the format can do; and its throughput against "
+        "raw. It takes about half a minute, works in a hidden folder of its own and removes it at the end.",
+    )
+    command.add_argument(
+        "--in",
+        dest="where",
+        default=".",
+        metavar="FOLDER",
+        help="where, such as a pool's target; here without it",
+    )
+    command.add_argument("--size", default="1G", help="the size that a guest would see; 1G without it")
+    command.add_argument("--data", default="32M", help="how much is written; 32M without it")
+    command.add_argument(
+        "--formats",
+        metavar="NAMES",
+        type=lambda text: [name.strip() for name in text.split(";" if ";" in text else ",")],
+        help="names such as 'raw full,qcow2', with ; between them where options are given: "
+        "'raw;qcow2:cluster_size=2M,lazy_refcounts=on'; all of them without it",
+    )
+    command.add_argument(
+        "--thorough", action="store_true", help="measure throughput in more and longer rounds"
+    )
+    command.set_defaults(function=_formats)
+
+
+def _formats(arguments: argparse.Namespace) -> int:
+    from kvmnb.images.compare import compare_formats
+    from kvmnb.notebook.progress import step_bar
+
+    comparison = compare_formats(
+        arguments.where,
+        arguments.size,
+        arguments.formats,
+        data=arguments.data,
+        thorough=arguments.thorough,
+        progress=step_bar if sys.stderr.isatty() else None,
+    )
+    if arguments.format != "table" or arguments.all:
+        return print_frame(comparison, arguments)
+    _report(comparison)
+    return 0
+
+
+def _report(comparison: pd.DataFrame) -> None:
+    from kvmnb.images.advice import advise, check_sayings
+    from kvmnb.notebook.comparison import about, show_features, show_sizes, show_speed
+    from kvmnb.notebook.tables import show
+
+    say(about(comparison))
+    for title, table in (
+        ("What it takes on the host, and how long making it takes", show_sizes(comparison)),
+        ("What it can do, found by doing it", show_features(comparison)),
+        ("Throughput, times raw (slowest to fastest round)", show_speed(comparison)),
+        ("What is said, and what was measured", show(check_sayings(comparison))),
+        ("Choose this when", show(advise(comparison))),
+    ):
+        say(f"\n{title}\n{table}")

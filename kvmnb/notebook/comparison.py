@@ -101,7 +101,7 @@ def show_speed(comparison: pd.DataFrame) -> Table:
     for workload in WORKLOADS:
         columns = [told[f"{workload}{end}"] for end in ("", "_low", "_high")]
         texts[workload.replace("_", " ")] = [_spread(*three) for three in zip(*columns, strict=True)]
-    return Table(texts, set(texts.columns) - {"format"}, "")
+    return Table(texts, set(texts.columns) - {"format"}, _unmeasured(told))
 
 
 def _spread(ratio: Any, low: Any, high: Any) -> str:  # noqa: ANN401 - cells of a frame
@@ -113,10 +113,16 @@ def _spread(ratio: Any, low: Any, high: Any) -> str:  # noqa: ANN401 - cells of 
 
 
 def _renamed(told: pd.DataFrame, names: dict[str, str]) -> Table:
-    """Show columns under short names; and why, where a candidate was not measured."""
-    columns = list(names)
-    whole = (told["status"] == "ok").all()
-    table = show(told, columns if whole else [*columns, "status", "problem"])
+    """Show columns under short names; and below why a candidate was not measured."""
+    table = show(told, list(names))
     table.texts = table.texts.rename(columns=names)
     table.right = {names.get(column, column) for column in table.right}
+    table.note = _unmeasured(told)
     return table
+
+
+def _unmeasured(told: pd.DataFrame) -> str:
+    """Say which candidates could not be measured, and why."""
+    left = told[told["status"] != "ok"]
+    rows = zip(left["candidate"], left["status"], left["problem"], strict=True)
+    return "; ".join(f"{name}: {status} ({problem})" for name, status, problem in rows)

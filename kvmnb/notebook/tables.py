@@ -58,7 +58,7 @@ class Table:
     right : set of str
         Columns that are aligned to the right.
     note : str
-        What stands below: where and when the figures were read.
+        What stands below: where and when the figures were read, or what is missing.
     """
 
     def __init__(self, texts: pd.DataFrame, right: set[str], note: str) -> None:
@@ -79,7 +79,8 @@ class Table:
             return "  ".join(parts).rstrip()
 
         rows = [line(dict(zip(columns, row, strict=True))) for row in self.texts.itertuples(index=False)]
-        return "\n".join([line({c: c for c in columns}), *rows])
+        note = [self.note] if self.note else []
+        return "\n".join([line({c: c for c in columns}), *rows, *note])
 
     def _repr_html_(self) -> str:
         def cell(tag: str, column: str, text: str) -> str:

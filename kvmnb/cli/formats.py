@@ -66,10 +66,10 @@ def _formats(arguments: argparse.Namespace) -> int:
 
 def _report(comparison: pd.DataFrame) -> None:
     from kvmnb.images.advice import advise, check_sayings
-    from kvmnb.notebook.comparison import about, show_features, show_sizes, show_speed
+    from kvmnb.notebook.comparison import about_comparison, show_features, show_sizes, show_speed
     from kvmnb.notebook.tables import show
 
-    say(about(comparison))
+    say(about_comparison(comparison))
     for title, table in (
         ("What it takes on the host, and how long making it takes", show_sizes(comparison)),
         ("What it can do, found by doing it", show_features(comparison)),

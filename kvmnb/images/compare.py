@@ -11,22 +11,23 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kvmnb.errors import BadValue, KvmnbError, ProgramFailed
+from kvmnb.errors import ProgramFailed
 from kvmnb.images import material, qemu_img
+from kvmnb.images.asked import LARGE_ENOUGH, always, at_once, sizes_asked
 from kvmnb.images.candidates import Candidate, choose
-from kvmnb.images.features import Features, find_encryption, find_features
+from kvmnb.images.features import find_encryption, find_features
+from kvmnb.images.found import Found, row_of
 from kvmnb.images.installed import formats as known_formats
 from kvmnb.images.installed import version
 from kvmnb.images.material import Material
-from kvmnb.images.sizes import Sizes, convert, create, measure_sizes
-from kvmnb.images.speed import QUICK, THOROUGH, Effort, Speeds, cache_mode, measure_speeds
+from kvmnb.images.sizes import convert, create, measure_sizes
+from kvmnb.images.speed import QUICK, THOROUGH, Effort, cache_mode, measure_speeds
 from kvmnb.images.workspace import filesystem, folder, require_space, workspace
-from kvmnb.schema import FORMATS, STAGES, WORKLOADS, returns
-from kvmnb.units import format_size, parse_size
+from kvmnb.schema import FORMATS, WORKLOADS, returns
+from kvmnb.units import format_size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,54 +38,11 @@ Steps = Callable[[int, int], None]
 #: Makes what is told of the steps of one part of the work; gets the words for that part.
 MakeSteps = Callable[[str], Steps]
 
-#: The least and the most that is compared; real disks lie between.
-SMALLEST, LARGEST = 1 << 20, 64 << 40
-
-#: Data is written in pieces of this size.
-_PIECE = 64 << 10
-
-#: Room for tables, and for what else is written to the place meanwhile.
-_SPARE = 64 << 20
-
-#: Throughput is measured on images of at least this size: smaller ones are read before a clock has ticked.
-_LARGE_ENOUGH = 64 << 20
-
 #: How often the empty image is made, where that takes no space: the median counts.
 _CREATIONS = 3
 
 #: How many candidates are looked at side by side while no time is measured.
 _AT_ONCE = 2
-
-
-@dataclass(slots=True)
-class _Found:
-    """What was found of one candidate."""
-
-    virtual_size: int | None = None
-    create_seconds: float | None = None
-    convert_seconds: float | None = None
-    features: Features = field(default_factory=Features)
-    encryption: Features = field(default_factory=Features)
-    sizes: Sizes | None = None
-    speeds: Speeds = field(default_factory=Speeds)
-    status: str = "ok"
-    problem: str | None = None
-
-    def fail(self, status: str, error: KvmnbError | OSError) -> None:
-        """Keep why it could not be measured, or not to its end."""
-        said = error.what if isinstance(error, KvmnbError) else str(error)
-        self.status = "no space" if "No space left" in said else status
-        self.problem = plain_words(said)
-
-
-def plain_words(said: str) -> str:
-    """Give what qemu-img said, without what is always said around it and without the comparison's paths."""
-    _, mark, told = said.partition(" and said: ")
-    if not mark or told == "nothing":
-        return said
-    words = told.removeprefix("qemu-img: ")
-    parts = words.split(": ")
-    return ": ".join(part for part in parts if ".kvmnb-comparison-" not in part) or words
 
 
 @returns(FORMATS)
@@ -131,12 +89,12 @@ def compare_formats(
     known = known_formats()
     candidates = choose(formats, known)
     effort = THOROUGH if thorough else QUICK
-    require_space(place, (len(candidates) + 4) * max(amount, _LARGE_ENOUGH) + _SPARE, "Comparing them")
+    require_space(place, always(candidates, amount), "Comparing them")
     with workspace(place) as own, material.made(own, total, amount) as made:
         comparison = _Comparison(candidates, own, made, progress)
         cache = comparison.run(effort)
     return FORMATS.build(
-        (_row(candidate, found, cache) for candidate, found in comparison.found.items()),
+        (row_of(candidate, found, cache) for candidate, found in comparison.found.items()),
         host=platform.node(),
         read_at=now(),
         where=str(place),
@@ -146,26 +104,6 @@ def compare_formats(
         rounds=effort.rounds,
         qemu=version(),
     )
-
-
-def sizes_asked(size: int | str, data: int | str) -> tuple[int, int]:
-    """Give both sizes in bytes, or raise `BadValue` where they will not do."""
-    total, amount = parse_size(size), parse_size(data)
-    if not SMALLEST <= total <= LARGEST:
-        raise BadValue(
-            f"A size of {format_size(total)} cannot be compared",
-            f"give one from {format_size(SMALLEST)} to {format_size(LARGEST)}: the tables grow in proportion",
-        )
-    if total % 512:
-        raise BadValue(
-            f"The size {total} is no multiple of 512 bytes, a disk's sector", f"use {total // 512 * 512}"
-        )
-    if not SMALLEST <= amount <= total or amount % _PIECE:
-        raise BadValue(
-            f"The data of {format_size(amount)} ({amount} bytes) cannot be written to {format_size(total)}",
-            f"give a multiple of 64 KiB from {format_size(SMALLEST)} to the size of the disk",
-        )
-    return total, amount
 
 
 def now() -> str:
@@ -182,7 +120,7 @@ class _Comparison:
         self, candidates: Sequence[Candidate], own: Path, made: Material, progress: MakeSteps | None
     ) -> None:
         self.own, self.made, self.progress = own, made, progress
-        self.found = {candidate: _Found() for candidate in candidates}
+        self.found = {candidate: Found() for candidate in candidates}
         self._stop = threading.Event()
 
     @property
@@ -204,7 +142,7 @@ class _Comparison:
             part = self.own / "throughput"
             part.mkdir()
             self.made.source.unlink()
-            large = max(self.made.data, _LARGE_ENOUGH)
+            large = max(self.made.data, LARGE_ENOUGH)
             with material.made(part, large, large) as full:
                 speeds = measure_speeds(fit, part, full.source, cache=cache, effort=effort, tell=tell)
         for candidate, speed in speeds.items():
@@ -239,14 +177,13 @@ class _Comparison:
             shutil.rmtree(part, ignore_errors=True)
 
     def _no_space(self, candidate: Candidate) -> bool:
-        need = self.made.size + 2 * self.made.data + _SPARE
-        free = shutil.disk_usage(self.own).free
-        if not candidate.whole or need <= free:
+        wanted, free = at_once(self.made.size, self.made.data), shutil.disk_usage(self.own).free
+        if not candidate.whole or wanted <= free:
             return False
         found = self.found[candidate]
         found.status = "no space"
         found.problem = (
-            f"it takes all of its space at once: {format_size(need)}, of which {format_size(free)} are free"
+            f"it takes all of its space at once: {format_size(wanted)}, of which {format_size(free)} are free"
         )
         return True
 
@@ -314,48 +251,3 @@ class _Comparison:
 
 #: A stage that cannot be reached by a format without the feature.
 _NEEDS = {"overlay": "overlays", "snapshot": "snapshots"}
-
-
-def _row(candidate: Candidate, found: _Found, cache: str) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(FORMATS.names)
-    row.update(
-        host=platform.node(),
-        candidate=candidate.name,
-        format=candidate.format,
-        options=candidate.written,
-        virtual_size=found.virtual_size,
-        create_seconds=found.create_seconds,
-        convert_seconds=found.convert_seconds,
-        cipher=found.encryption.cipher,
-        cache=cache if found.status == "ok" else None,
-        status=found.status,
-        problem=found.problem,
-        **found.features.can,
-        **found.encryption.can,
-    )
-    reasons = [*found.features.reasons, *found.encryption.reasons]
-    if found.sizes is not None:
-        reasons += found.sizes.reasons
-        for stage in STAGES:
-            size = found.sizes.stages.get(stage)
-            row[f"{stage}_apparent"] = size.apparent if size else None
-            row[f"{stage}_allocated"] = size.allocated if size else None
-        row["discards"] = found.sizes.discards
-    for workload, speed in found.speeds.of.items():
-        if speed is not None:
-            row.update(
-                {
-                    workload: speed.ratio,
-                    f"{workload}_low": speed.low,
-                    f"{workload}_high": speed.high,
-                    f"{workload}_rate": speed.rate,
-                }
-            )
-    row["reasons"] = tuple(_reason(reason) for reason in [*reasons, *found.speeds.reasons])
-    return row
-
-
-def _reason(reason: str) -> str:
-    """Shorten ``what: error`` to what and the words that say why."""
-    what, _, error = reason.partition(": ")
-    return f"{what}: {plain_words(error)}"

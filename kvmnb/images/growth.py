@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from kvmnb.errors import BadValue, ProgramFailed
 from kvmnb.images import material, qemu_img
+from kvmnb.images.asked import sizes_asked
 from kvmnb.images.bench import LARGE, stride
 from kvmnb.images.candidates import CANDIDATES, Candidate, choose
-from kvmnb.images.compare import MakeSteps, now, plain_words, sizes_asked
+from kvmnb.images.compare import MakeSteps, now
+from kvmnb.images.found import plain_words
 from kvmnb.images.installed import formats as known_formats
 from kvmnb.images.material import Material
 from kvmnb.images.sizes import create, size_of

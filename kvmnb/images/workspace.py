@@ -38,17 +38,18 @@ def folder(where: str | os.PathLike[str]) -> Path:
     BadValue
         It does not exist, is no folder, or may not be written to.
     """
-    place = Path(where).expanduser()
     try:
-        if not place.is_dir():
-            missing = "is no folder" if place.exists() else "does not exist"
-            raise BadValue(
-                f"The place {str(where)!r} {missing}", "give an existing folder, such as a pool's target"
-            )
-    except (OSError, ValueError) as error:
+        place = Path(where).expanduser()
+        exists, is_folder = place.exists(), place.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # no such user's home, a NUL in the path …
         raise BadValue(
             f"The place {str(where)!r} cannot be looked at: {error}", "give another folder"
         ) from error
+    if not is_folder:
+        raise BadValue(
+            f"The place {str(where)!r} {'is no folder' if exists else 'does not exist'}",
+            "give an existing folder, such as a pool's target",
+        )
     if not os.access(place, os.W_OK | os.X_OK):
         raise BadValue(
             f"The place {str(where)!r} may not be written to by you", "give another folder, or ask its owner"

@@ -25,7 +25,7 @@ def _checked(comparison: pd.DataFrame) -> pd.DataFrame:
     return comparison
 
 
-def about(comparison: pd.DataFrame) -> str:
+def about_comparison(comparison: pd.DataFrame) -> str:
     """Say in a sentence where and with what a comparison was made."""
     told: Mapping[Any, Any] = _checked(comparison).attrs
     modes = comparison["cache"].dropna().unique()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +93,37 @@ class Check:
     def sound(self) -> bool:
         """Whether the image is consistent; leaks waste space, but harm nothing."""
         return self.corruptions == 0
+
+
+class Images(Protocol):
+    """What a host's plans need to know of image files: each is looked at once, a failure is a sentence."""
+
+    def info(self, path: str, format: str) -> Info | str:
+        """Read what an image says of itself, or why it cannot be read."""
+
+    def chain(self, path: str, format: str) -> tuple[tuple[str, str], ...] | str:
+        """Give path and format of the images below one, or why they must not be opened."""
+
+    def snapshots(self, path: str, format: str) -> tuple[Snapshot, ...] | str:
+        """List the internal snapshots of an image, or say why they cannot be read."""
+
+    def check(self, path: str, format: str) -> Check | str:
+        """Tell whether an image is consistent, or why it cannot be checked."""
+
+    def same(self, first: tuple[str, str], second: tuple[str, str]) -> bool | str:
+        """Tell whether guests see the same of two images, or why they cannot be compared."""
+
+    def options(self, format: str) -> Mapping[str, str] | str:
+        """Give the options that a new image of a format can have, or why there can be none."""
+
+    def measured(self, format: str, size: int, options: Mapping[str, str]) -> str:
+        """Say why qemu-img would not make such an image; empty where it would, or cannot tell."""
+
+    def writable(self, folder: str) -> bool:
+        """Tell whether files may be made and removed in a folder."""
+
+    def is_link(self, path: str) -> bool:
+        """Tell whether a symbolic link lies at a path."""
+
+    def free(self, folder: str) -> int:
+        """Give the space that is left for this user in a folder's file system, in bytes."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from kvmnb.errors import BadImage, ProgramFailed
 from kvmnb.images.answers import Check, Info, Snapshot
-from kvmnb.images.headers import named
+from kvmnb.images.headers import is_path, named, resolve
 from kvmnb.images.opening import LOOK, WORK, alone, ask, chain, flags, parts, plain, spec
 from kvmnb.programs import run
 from kvmnb.units import LARGEST
@@ -61,7 +61,7 @@ def info(path: str | Path, format: str) -> Info:
         apparent_size=stat.st_size if regular else None,
         allocated_size=stat.st_blocks * 512 if regular else None,
         cluster_size=told.get("cluster-size"),
-        backing_path=told.get("full-backing-filename") or told.get("backing-filename"),
+        backing_path=_backing(str(path), format) or told.get("full-backing-filename"),
         backing_format=told.get("backing-filename-format"),
         data_file=of_format.get("data-file"),
         snapshots=tuple(one["name"] for one in told.get("snapshots", ())),
@@ -70,6 +70,12 @@ def info(path: str | Path, format: str) -> Info:
         corrupt=bool(of_format.get("corrupt", False)),
         options=tuple(_told_options(told, of_format)),
     )
+
+
+def _backing(path: str, format: str) -> str | None:
+    """Read the path of what an image lies on from its header: qemu-img's JSON loses what is not UTF-8."""
+    name = named(path, format).backing
+    return resolve(path, name) if name is not None and is_path(name) else name
 
 
 def _info(path: str | Path, format: str) -> dict[str, Any]:

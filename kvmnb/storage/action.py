@@ -41,14 +41,14 @@ class Expectation:
 
 @runtime_checkable
 class Action(Protocol):
-    """One libvirt call as a value: it can say what it does, be checked, run, verified and often undone.
+    """One call of libvirt or qemu-img as a value: it can say what it does, be checked, run, verified, undone.
 
     Actions are frozen dataclasses without a common base; a form is made from their fields.
     """
 
     @property
     def pool(self) -> str:
-        """Name of the pool that it works on; actions on one pool run one after the other."""
+        """Name of the pool or path of the image that it works on; actions on one run one after the other."""
 
     @property
     def patient(self) -> bool:
@@ -70,7 +70,7 @@ class Action(Protocol):
         """Give the inventory as it would be afterwards, for checking the steps that follow."""
 
     def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
-        """Make the libvirt call."""
+        """Make the call."""
 
     def expected(self) -> tuple[Expectation, ...]:
         """Give what must be true afterwards."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,10 @@ _EXTERNAL_DATA = 1 << 2
 
 #: QEMU takes no longer name of a backing store than this.
 _LONGEST_BACKING = 1023
+
+
+#: What a file system without hard links answers to a request for one.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def kind(path: str) -> PathKind:
@@ -145,3 +150,16 @@ def data_file(path: str) -> str | None:
     name = told.get("format-specific", {}).get("data", {}).get("data-file")
     # A relative name is meant from where the image lies.
     return str(Path(path).parent / name) if name else ""
+
+
+def publish(part: Path, file: Path) -> None:
+    """Give a finished file its name, never in place of a file that has appeared meanwhile."""
+    try:
+        os.link(part, file)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Without hard links (vfat, some FUSE) this leaves a tiny window in which a new file may be replaced.
+        if os.path.lexists(file):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file)) from error
+        part.rename(file)

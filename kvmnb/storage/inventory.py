@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import libvirt
 
 from kvmnb.errors import KvmnbError, LibvirtFailed, NotFound
+from kvmnb.images.lookups import Lookups
 from kvmnb.storage import files, objects, streams
 from kvmnb.storage.connection import Connection
 from kvmnb.storage.model import Guest, Image, Inventory, PathKind, Volume
@@ -73,11 +74,17 @@ class LiveReader:
     ----------
     connection : Connection
         An open connection; `content` needs one with write access.
+
+    Attributes
+    ----------
+    images : Lookups or None
+        The image files of the host; None where the host is another machine.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._local = connection.local
+        self.images = Lookups() if self._local else None
         self._real_folder = lru_cache(maxsize=4096)(os.path.realpath)
         self._capabilities = cache(self._read_capabilities)
 

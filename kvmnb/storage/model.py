@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol
 
 from kvmnb.errors import BadValue
+from kvmnb.images.answers import Images, Info
 
 PathKind = Literal["directory", "file", "device", "missing", "other"]
 
@@ -213,6 +214,10 @@ class Image:
 class Reader(Protocol):
     """What an `Inventory` needs to look things up; the live one asks libvirt and the file system."""
 
+    @property
+    def images(self) -> Images | None:
+        """The image files of the host; None where it is another machine, whose files are out of reach."""
+
     def volumes(self, pool: str) -> tuple[Volume, ...]:
         """Read all volumes of a running pool; a failure of the whole listing raises."""
 
@@ -289,6 +294,7 @@ class Inventory:
     # What is only assumed: volumes by (pool, name), None for a deleted one, and paths by what lies there.
     assumed: Mapping[tuple[str, str], Volume | None] = field(default_factory=dict)
     _kinds: Mapping[str, PathKind] = field(default_factory=dict)
+    _images: Mapping[str, Info] = field(default_factory=dict)
     _listed: dict[str, tuple[Volume, ...]] = field(default_factory=dict)
     _guests: list[tuple[Guest, ...]] = field(default_factory=list)
     #: What was worked out from this inventory, by its type; a copy with an assumption starts afresh.
@@ -336,6 +342,13 @@ class Inventory:
         """Tell what lies at a path on the host; None where it cannot be known from here."""
         return self._kinds.get(path) or self.reader.kind(path)
 
+    def image(self, path: str, format: str) -> Info | str | None:
+        """Give what an image says of itself, or why it cannot be read; None where the host is elsewhere."""
+        found = self._images.get(path)
+        if found is not None and self._kinds.get(path) == "file":
+            return found if found.format == format else f"it is {found.format}"
+        return self.reader.images.info(path, format) if self.reader.images else None
+
     def assume_pool(self, pool: Pool) -> Inventory:
         """Give a copy that has this pool, in place of one of its name."""
         return replace(self, pools={**self.pools, pool.name: pool})
@@ -351,6 +364,10 @@ class Inventory:
     def assume_kind(self, path: str, kind: PathKind) -> Inventory:
         """Give a copy in which this lies at the path."""
         return replace(self, _kinds={**self._kinds, path: kind})
+
+    def assume_image(self, image: Info) -> Inventory:
+        """Give a copy in which this image lies at its path."""
+        return replace(self.assume_kind(image.path, "file"), _images={**self._images, image.path: image})
 
 
 def refusals(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import libvirt
 
+from kvmnb.storage.files import publish
+
 #: Told how many bytes are behind and how many there are in all.
 Progress = Callable[[int, int], None]
 
 _ZEROS = bytes(1 << 20)
-
-#: What a file system without hard links answers to a request for one.
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def silent(_done: int, _total: int) -> None:
@@ -126,23 +125,10 @@ def download(
         with part.open("rb") as written:
             if hashlib.file_digest(written, "sha256").hexdigest() != sha.hexdigest():
                 raise OSError(errno.EIO, "what was written reads back differently", str(part))
-        _publish(part, file)
+        publish(part, file)
     finally:
         part.unlink(missing_ok=True)
     return sha.hexdigest()
-
-
-def _publish(part: Path, file: Path) -> None:
-    """Give a finished file its name, never in place of a file that has appeared meanwhile."""
-    try:
-        os.link(part, file)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # Without hard links (vfat, some FUSE) this leaves a tiny window in which a new file may be replaced.
-        if os.path.lexists(file):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file)) from error
-        part.rename(file)
 
 
 def upload(

@@ -31,6 +31,7 @@ from kvmnb.storage.actions import (
     WipeVolume,
 )
 from tests.storage.builders import HOSTILE, MIB, Site, State, state
+from tests.storage.image_cases import IMAGE_CASES
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,9 @@ def _compare(site: Site, case: Case, run: Callable[[Site, Action], None]) -> Non
 
 
 def test_every_action_has_a_case(site: Site) -> None:
-    assert {_kind(case, site) for case in CASES} == set(ACTIONS)
+    by_virsh = {_kind(case, site) for case in CASES}
+    assert by_virsh | {case.kind.__name__ for case in IMAGE_CASES} == set(ACTIONS)
+    assert all(case.action(site).command()[0] == "virsh" for case in CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

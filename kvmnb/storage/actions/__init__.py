@@ -1,10 +1,14 @@
-"""Everything that can be done to pools and volumes, one frozen dataclass per libvirt call."""
+"""Everything that can be done to pools, volumes and images: one frozen dataclass per call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from kvmnb.storage.action import Action
+from kvmnb.storage.actions.image_conversion import ConvertImage
+from kvmnb.storage.actions.image_creation import CreateImage, DeleteImage
+from kvmnb.storage.actions.image_size import RepairImage, ResizeImage
+from kvmnb.storage.actions.image_snapshots import ApplySnapshot, CreateSnapshot, DeleteSnapshot
 from kvmnb.storage.actions.pool_definition import NEEDS, DefinePool, UndefinePool
 from kvmnb.storage.actions.pool_state import RefreshPool, SetPoolAutostart, StartPool, StopPool
 from kvmnb.storage.actions.pool_storage import BuildPool, DeletePool
@@ -33,21 +37,37 @@ ACTIONS: dict[str, Callable[..., Action]] = {
         UploadVolume,
         DownloadVolume,
         DeleteVolume,
+        CreateImage,
+        ConvertImage,
+        ResizeImage,
+        CreateSnapshot,
+        ApplySnapshot,
+        DeleteSnapshot,
+        RepairImage,
+        DeleteImage,
     )
 }
 
 __all__ = [
     "ACTIONS",
     "NEEDS",
+    "ApplySnapshot",
     "BuildPool",
     "CloneVolume",
+    "ConvertImage",
+    "CreateImage",
+    "CreateSnapshot",
     "CreateVolume",
     "DefinePool",
+    "DeleteImage",
     "DeletePool",
+    "DeleteSnapshot",
     "DeleteVolume",
     "DownloadVolume",
     "Preallocation",
     "RefreshPool",
+    "RepairImage",
+    "ResizeImage",
     "ResizeVolume",
     "SetPoolAutostart",
     "StartPool",

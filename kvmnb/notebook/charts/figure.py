@@ -6,14 +6,14 @@ import base64
 import io
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from functools import cache
 from textwrap import wrap
 from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 #: How wide a chart is, in inches: what a notebook's column holds at `DPI`.
 WIDTH = 9.0
@@ -30,8 +30,14 @@ PAPER = "#ffffff"
 _MARGIN = 0.12
 _LINE = 1.45 / 72  # the height of a line of letters, per point
 
+#: How much wider letters may come out where they are fitted to a screen's pixels.
+_HINTED = 1.08
+
+#: They come with matplotlib, so a chart looks the same on every machine.
+LETTERS = "DejaVu Sans"
+
 _LOOK: dict[str, Any] = {
-    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so a chart looks the same on every machine
+    "font.family": [LETTERS],
     "font.size": PLAIN,
     "text.color": INK,
     "text.parse_math": False,  # a name may hold dollar signs
@@ -62,13 +68,21 @@ def look() -> Iterator[None]:
         yield
 
 
-@cache
-def width_of(text: str, size: float = PLAIN) -> float:
+def width_of(text: str, size: float = PLAIN, weight: str = "normal") -> float:
     """Measure a line of text, in inches."""
-    if not text.strip():
-        return 0.0  # its outline has no extent
-    with look():
-        return float(TextPath((0, 0), text, size=size).get_extents().width) / 72
+    letters = FontProperties(family=LETTERS, size=size, weight=weight)
+    return _HINTED * float(text_to_path.get_text_width_height_descent(text, letters, False)[0]) / 72
+
+
+def lines_of(text: str, widest: float, size: float = PLAIN, weight: str = "normal") -> list[str]:
+    """Break text into lines of at most some inches, between words where it can."""
+    room = max(1, len(text))
+    while True:
+        lines = wrap(text, room)
+        wide = max((width_of(line, size, weight) for line in lines), default=0.0)
+        if wide <= widest or room == 1:
+            return lines
+        room = max(1, min(room - 1, int(room * widest / wide)))
 
 
 class Chart(Figure):
@@ -91,8 +105,8 @@ class Chart(Figure):
     """
 
     def __init__(self, title: str, alt: str, height: float, foot: str = "") -> None:
-        above = wrap(title, 84)
-        below = [line for part in foot.split("\n") for line in wrap(part, 138)]
+        above = lines_of(title, WIDTH - 2 * _MARGIN, TITLE, "bold")
+        below = [line for part in foot.split("\n") for line in lines_of(part, WIDTH - 2 * _MARGIN, SMALL)]
         self._below = len(below) * SMALL * _LINE + _MARGIN
         head = len(above) * TITLE * _LINE + _MARGIN
         super().__init__((WIDTH, head + height + self._below), DPI, facecolor=PAPER)

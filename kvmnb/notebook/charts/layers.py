@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,19 @@ from matplotlib.patches import Rectangle
 
 from kvmnb.errors import BadValue
 from kvmnb.notebook.charts import words
-from kvmnb.notebook.charts.figure import INK, PAPER, PLAIN, SMALL, SOFT, WIDTH, Chart, finish, look, width_of
+from kvmnb.notebook.charts.figure import (
+    INK,
+    PAPER,
+    PLAIN,
+    SMALL,
+    SOFT,
+    WIDTH,
+    Chart,
+    finish,
+    lines_of,
+    look,
+    width_of,
+)
 from kvmnb.notebook.tables import UNKNOWN
 from kvmnb.schema import LAYERS
 from kvmnb.units import format_size
@@ -21,7 +32,6 @@ from kvmnb.units import format_size
 _SIDE, _BELOW, _HEAD = 0.2, 0.5, 0.62  # inches
 _STRIP, _TITLE, _APART = 0.34, 0.2, 0.14  # of one step, from below: the strip, a line of its title, room
 _WIDE = 1.05  # of a column of figures
-_LETTERS = 92  # how many fit into a line of a step's title
 _CELLS = 128  # more would be a grey area
 
 #: How each layer is drawn: told apart by its grey as well as by its hatch.
@@ -85,9 +95,21 @@ def _step(number: int, part: pd.DataFrame) -> _Step:
 
     holders = ["unknown" if pd.isna(h) or str(h) not in _NAMES else str(h) for h in part["layer"]]
     starts, lengths = words.numbers(part["start"]), words.numbers(part["length"])
-    stretches = tuple(sorted(zip(starts, lengths, holders, strict=True)))
-    what = words.drawable(part["what"].iloc[0], 2 * _LETTERS)
+    stretches = _joined(sorted(zip(starts, lengths, holders, strict=True)))
+    what = words.drawable(part["what"].iloc[0])
     return _Step(number, what, stretches, first("base_allocated"), first("overlay_allocated"))
+
+
+def _joined(stretches: list[tuple[float, float, str]]) -> tuple[tuple[float, float, str], ...]:
+    """Make one stretch of neighbours that the same image holds."""
+    joined = stretches[:1]
+    for start, length, holder in stretches[1:]:
+        before, reach, other = joined[-1]
+        if holder == other and before + reach == start:
+            joined[-1] = (before, reach + length, holder)
+        else:
+            joined.append((start, length, holder))
+    return tuple(joined)
 
 
 def _cluster(layers: pd.DataFrame, disk: float) -> int:
@@ -97,7 +119,7 @@ def _cluster(layers: pd.DataFrame, disk: float) -> int:
 
 
 def _draw(steps: list[_Step], disk: float, cluster: int, origin: str) -> Chart:
-    titles = [wrap(f"{step.number}  {step.what}", _LETTERS) for step in steps]
+    titles = [lines_of(f"{step.number}  {step.what}", WIDTH - 2 * _SIDE, PLAIN, "bold") for step in steps]
     high = sum(_STRIP + _TITLE * len(title) + _APART for title in titles)
     foot = [f"Each cell is a cluster of {format_size(cluster)}." if cluster else "", origin]
     title = f"Copy-on-write, step by step: which image holds what of a guest's {format_size(int(disk))}"

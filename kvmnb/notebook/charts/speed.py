@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from kvmnb.notebook.charts.figure import (
     WIDTH,
     Chart,
     finish,
+    lines_of,
     look,
     width_of,
 )
@@ -173,7 +173,7 @@ def _scale(axes: Axes, reach: tuple[float, float], wide: float) -> None:
 
 
 def _head(axes: Axes, name: str, doing: str, wide: float) -> None:
-    lines = wrap(doing, max(12, int(wide / 0.078)))
+    lines = lines_of(doing, wide, SMALL - 1)
     for text, above, size, weight in (
         (name, 54, PLAIN, "bold"),
         ("\n".join(lines), 51, SMALL - 1, "normal"),

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.font_manager import findfont, get_font
 
 from kvmnb.errors import BadValue
-from kvmnb.notebook.charts.figure import width_of
+from kvmnb.notebook.charts.figure import LETTERS, width_of
 from kvmnb.notebook.tables import UNKNOWN, printable
 from kvmnb.schema import Frame
 from kvmnb.units import format_size
@@ -53,7 +53,7 @@ def expect(frame: pd.DataFrame, declared: Frame, columns: Iterable[str], chart: 
 @cache
 def _shapes() -> frozenset[int]:
     """Give the characters that the charts' letters can draw."""
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+    return frozenset(get_font(findfont(LETTERS)).get_charmap())
 
 
 def drawable(said: Any, most: int = _MOST) -> str:  # noqa: ANN401 - a frame's cell may be anything
@@ -72,9 +72,9 @@ def label(said: Any, widest: float = _WIDEST) -> str:  # noqa: ANN401 - a frame'
     >>> label("qcow2"), label("qcow2 with a very long list of options", 1)
     ('qcow2', 'qcow2 w…options')
     """
-    text = short = drawable(said)
-    while width_of(short) > widest:
-        short = _shorter(text, len(short) - 1)
+    text = short = drawable(said) or "(no name)"
+    while (wide := width_of(short)) > widest:
+        short = _shorter(text, min(len(short) - 1, int(len(short) * widest / wide) + 2))
     return short
 
 

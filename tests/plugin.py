@@ -19,6 +19,7 @@ _CACHE = _HERE.parent / ".cache"
 
 #: Modules whose tests start kernels and servers of Jupyter, which takes seconds.
 _KERNELS = {
+    "test_format_comparison.py",
     "test_lab.py",
     "test_parameters.py",
     "test_pool_setup.py",

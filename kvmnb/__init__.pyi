@@ -3,10 +3,6 @@ from . import images as images
 from .errors import KvmnbError as KvmnbError
 from .host import Host as Host
 from .host import connect as connect
-from .notebook.charts import chart_growth as chart_growth
-from .notebook.charts import chart_layers as chart_layers
-from .notebook.charts import chart_sizes as chart_sizes
-from .notebook.charts import chart_speed as chart_speed
 from .images.advice import advise as advise
 from .images.advice import check_sayings as check_sayings
 from .images.compare import compare_formats as compare_formats
@@ -14,6 +10,10 @@ from .images.growth import copy_on_write as copy_on_write
 from .images.growth import measure_growth as measure_growth
 from .images.ready import check_place as check_place
 from .images.ready import propose_place as propose_place
+from .notebook.charts import chart_growth as chart_growth
+from .notebook.charts import chart_layers as chart_layers
+from .notebook.charts import chart_sizes as chart_sizes
+from .notebook.charts import chart_speed as chart_speed
 from .notebook.comparison import about_comparison as about_comparison
 from .notebook.comparison import show_features as show_features
 from .notebook.comparison import show_sizes as show_sizes

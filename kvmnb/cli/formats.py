@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kvmnb.cli.printing import form, print_frame, say
@@ -50,18 +53,34 @@ def _formats(arguments: argparse.Namespace) -> int:
     from kvmnb.images.compare import compare_formats
     from kvmnb.notebook.progress import step_bar
 
-    comparison = compare_formats(
-        arguments.where,
-        arguments.size,
-        arguments.formats,
-        data=arguments.data,
-        thorough=arguments.thorough,
-        progress=step_bar if sys.stderr.isatty() else None,
-    )
+    with _ended_tidily():
+        comparison = compare_formats(
+            arguments.where,
+            arguments.size,
+            arguments.formats,
+            data=arguments.data,
+            thorough=arguments.thorough,
+            progress=step_bar if sys.stderr.isatty() else None,
+        )
     if arguments.format != "table" or arguments.all:
         return print_frame(comparison, arguments)
     _report(comparison)
     return 0
+
+
+@contextmanager
+def _ended_tidily() -> Iterator[None]:
+    """Have a request to end, or a closed terminal, end by way of the clean-up; its exit code is a shell's."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _report(comparison: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 from typing import Literal
 
@@ -62,13 +63,17 @@ def stride(size: int, request: int, count: int) -> int:
     Returns
     -------
     int
-        A multiple of the request's size.
+        A multiple of the request's size. Where the image's size is one too, no place comes twice before
+        all have come.
     """
     start = int(size * _GOLDEN) // request
     for steps in range(start, 0, -1):
         step = steps * request
-        # Offsets are at most the image's size apart from each other, so the check is cheap.
-        if size % request == 0 or all(number * step % size <= size - request for number in range(count)):
+        if size % request == 0:
+            fits = gcd(steps, size // request) == 1
+        else:
+            fits = all(number * step % size <= size - request for number in range(count))
+        if fits:
             return step
     return request
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kvmnb.errors import BadValue
+
+#: Options that name another file, which is not the comparison's own.
+_FILES = {"data_file", "backing_file"}
+
+#: What an option's name is made of.
+_KEY = re.compile(r"[A-Za-z0-9_.-]+")
 
 #: Kinds of preallocation that take all space at once.
 _WHOLE = {"falloc", "full"}
@@ -37,6 +44,7 @@ class Candidate:
         """Whether it takes all of its space when it is created."""
         return dict(self.options).get("preallocation") in _WHOLE or (
             dict(self.options).get("subformat") in {"fixed", "monolithicFlat", "twoGbMaxExtentFlat"}
+            or dict(self.options).get("static") == "on"
         )
 
     @property
@@ -96,7 +104,8 @@ def choose(formats: Sequence[str | Candidate] | None, known: Sequence[str]) -> t
     Raises
     ------
     BadValue
-        A format that qemu-img does not know, or options that are not written as key=value.
+        A format that qemu-img does not know, options that are not written as key=value, or one that
+        names a file.
     """
     if formats is None:
         return CANDIDATES
@@ -111,6 +120,14 @@ def choose(formats: Sequence[str | Candidate] | None, known: Sequence[str]) -> t
                 f"This qemu-img knows no format {candidate.format!r}",
                 f"choose from {names}, or FORMAT:KEY=VALUE",
             )
+        for key, _ in candidate.options:
+            if key in _FILES or not _KEY.fullmatch(key):
+                raise BadValue(
+                    f"The option {key!r} of {candidate.name!r} cannot be compared",
+                    "leave it out: options that name files would have the comparison write to those"
+                    if key in _FILES
+                    else "give a name from qemu-img create -f FORMAT -o help",
+                )
     return tuple(dict.fromkeys([RAW, *meant]))
 
 

@@ -10,22 +10,22 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvmnb.errors import ProgramFailed
+from kvmnb.errors import KvmnbError
 from kvmnb.images import material, qemu_img
 from kvmnb.images.asked import LARGE_ENOUGH, always, at_once, sizes_asked
 from kvmnb.images.candidates import Candidate, choose
-from kvmnb.images.features import find_encryption, find_features
+from kvmnb.images.features import Features, find_encryption, find_features
 from kvmnb.images.found import Found, row_of
 from kvmnb.images.installed import formats as known_formats
 from kvmnb.images.installed import version
 from kvmnb.images.material import Material
-from kvmnb.images.sizes import convert, create, measure_sizes
-from kvmnb.images.speed import QUICK, THOROUGH, Effort, cache_mode, measure_speeds
-from kvmnb.images.workspace import filesystem, folder, require_space, workspace
+from kvmnb.images.sizes import convert, create, measure_sizes, remove
+from kvmnb.images.speed import QUICK, THOROUGH, Effort, Speeds, cache_mode, measure_speeds
+from kvmnb.images.workspace import filesystem, folder, require_space, why, workspace
 from kvmnb.schema import FORMATS, WORKLOADS, returns
 from kvmnb.units import format_size
 
@@ -127,8 +127,8 @@ class _Comparison:
     def _left(self) -> list[Candidate]:
         return [candidate for candidate, found in self.found.items() if found.status == "ok"]
 
-    def run(self, effort: Effort) -> str:
-        """Measure everything; give the cache mode of the throughput."""
+    def run(self, effort: Effort) -> str | None:
+        """Measure everything; give the cache mode of the throughput, None where none could be measured."""
         with self._steps("Creating and converting", len(self._left)) as tell:
             for candidate in self._left:
                 self._time(candidate)
@@ -137,14 +137,23 @@ class _Comparison:
         left = sum(self.found[candidate].sizes is None for candidate in self._left)
         with self._steps("Sizes and features", left + len(kinds)) as tell:
             self._look(kinds, tell)
-        cache, fit = cache_mode(self.own), self._left
+        fit = self._left
         with self._steps("Throughput", len(fit) + len(WORKLOADS) * effort.rounds) as tell:
-            part = self.own / "throughput"
-            part.mkdir()
-            self.made.source.unlink()
-            large = max(self.made.data, LARGE_ENOUGH)
-            with material.made(part, large, large) as full:
-                speeds = measure_speeds(fit, part, full.source, cache=cache, effort=effort, tell=tell)
+            return self._race(fit, effort, tell)
+
+    def _race(self, fit: Sequence[Candidate], effort: Effort, tell: Callable[[], None]) -> str | None:
+        part, large = self.own / "throughput", max(self.made.data, LARGE_ENOUGH)
+        with ExitStack() as stack:
+            try:
+                cache = cache_mode(self.own)
+                part.mkdir()
+                self.made.source.unlink()
+                full = stack.enter_context(material.made(part, large, large))
+            except (KvmnbError, OSError) as error:  # the disk is full, by what others wrote meanwhile
+                for candidate in fit:
+                    self.found[candidate].speeds = Speeds(reasons=[f"throughput: {why(error)}"])
+                return None
+            speeds = measure_speeds(fit, part, full.source, cache=cache, effort=effort, tell=tell)
         for candidate, speed in speeds.items():
             self.found[candidate].speeds = speed
         return cache
@@ -163,6 +172,8 @@ class _Comparison:
         if steps:
             steps(0, total)
         yield tell
+        if steps and done < total:  # what was left out is behind, too
+            steps(total, total)
 
     @contextmanager
     def _part(self, candidate: Candidate) -> Iterator[Path]:
@@ -171,7 +182,7 @@ class _Comparison:
         part.mkdir()
         try:
             yield part
-        except ProgramFailed as error:
+        except (KvmnbError, OSError) as error:
             self.found[candidate].fail("failed", error)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -197,14 +208,14 @@ class _Comparison:
             try:
                 times = [create(candidate, image, self.made.size)]
                 found.virtual_size = qemu_img.info(image, candidate.format).virtual_size
-            except ProgramFailed as error:
+            except KvmnbError as error:
                 found.fail("cannot be created", error)
                 return
             if candidate.whole:  # looked at now: to make it anew would take as long again
                 self._sizes_of(candidate, part)
-                image.unlink()
+                remove(image)
             while not candidate.whole and len(times) < _CREATIONS:
-                image.unlink()
+                remove(image)
                 times.append(create(candidate, image, self.made.size))
             found.create_seconds = statistics.median(times)
             found.convert_seconds = convert(candidate, self.made.source, converted)
@@ -237,8 +248,10 @@ class _Comparison:
         """Try encryption once for all candidates that differ in nothing that matters to it."""
         if self._stop.is_set():
             return
-        part = Path(tempfile.mkdtemp(dir=self.own))
-        found = find_encryption(kind, part)
+        try:
+            found = find_encryption(kind, Path(tempfile.mkdtemp(dir=self.own)))
+        except OSError as error:
+            found = Features({"encryption": None}, reasons=[f"encryption: {why(error)}"])
         for candidate in self.found:
             if candidate.kind == kind:
                 self.found[candidate].encryption = found

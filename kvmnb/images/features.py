@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from kvmnb.errors import BadValue, ProgramFailed
+from kvmnb.errors import BadValue, KvmnbError
 from kvmnb.images import qemu_img
 from kvmnb.images.candidates import RAW, Candidate
 from kvmnb.images.sizes import create, size_of
+from kvmnb.images.workspace import why
 from kvmnb.programs import run
 
 #: Every format can make an image so small, and it is large enough to tell one outcome from the other.
@@ -29,8 +30,8 @@ _TRIES = 12
 #: What qemu-img says then. It has no code for it.
 _BUSY = "Unable to get accurate CPU usage"
 
-#: What qemu-img says where the fault is the place's and not the format's.
-_FULL = "No space left on device"
+#: What is said where the fault is not the format's: the place's, the processor's.
+_UNTRIED = ("No space left on device", _BUSY, "did not end within")
 
 
 @dataclass(slots=True)
@@ -109,9 +110,9 @@ def find_encryption(candidate: Candidate, folder: Path) -> Features:
 def _try(found: Features, name: str, trial: Callable[[], bool], folder: Path) -> bool | None:
     try:
         worked = trial()
-    except (ProgramFailed, BadValue) as error:
-        found.reasons.append(f"{name}: {error.what}")
-        return None if _FULL in error.what else False
+    except (KvmnbError, OSError) as error:
+        found.reasons.append(f"{name}: {why(error)}")
+        return None if any(words in why(error) for words in _UNTRIED) else False
     finally:
         for left in folder.iterdir():
             left.unlink()
@@ -196,6 +197,8 @@ def _encryption(candidate: Candidate, folder: Path, cipher: str) -> bool:
     secret.write_text(secrets.token_hex(16))
     key = ["--object", f"secret,id=key,file={str(secret).replace(',', ',,')}"]
     options = {**dict(candidate.options), "encrypt.format": cipher, "encrypt.key-secret": "key"}
+    if cipher == "luks":  # the key of an image that is thrown away need not be hard to guess
+        options.setdefault("encrypt.iter-time", "10")
     given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     command = ["qemu-img", "create", "-q", *key, "-f", candidate.format, *given, str(path), str(_SIZE)]
     for attempt in range(_TRIES):

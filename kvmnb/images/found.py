@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from kvmnb.images.candidates import Candidate
 from kvmnb.images.features import Features
 from kvmnb.images.sizes import Sizes
 from kvmnb.images.speed import Speeds
+from kvmnb.images.workspace import why
 from kvmnb.schema import FORMATS, STAGES
 
 
@@ -30,22 +32,31 @@ class Found:
 
     def fail(self, status: str, error: KvmnbError | OSError) -> None:
         """Keep why it could not be measured, or not to its end."""
-        said = error.what if isinstance(error, KvmnbError) else str(error)
-        self.status = "no space" if "No space left" in said else status
+        said = why(error)
+        self.status = status_of(status, said)
         self.problem = plain_words(said)
+
+
+def status_of(status: str, said: str) -> str:
+    """Give the word for what was said: the one for a full disk, or the given one."""
+    return "no space" if "No space left" in said else status
+
+
+#: How a workspace's path begins, in what the programs say.
+_WORKSPACE = re.compile(r"/proc/[0-9]+/fd/[0-9]+/")
 
 
 def plain_words(said: str) -> str:
     """Give what qemu-img said, without what is always said around it and without the comparison's paths."""
     _, mark, told = said.partition(" and said: ")
-    if not mark or told == "nothing":
-        return said
-    words = told.removeprefix("qemu-img: ")
-    parts = words.split(": ")
-    return ": ".join(part for part in parts if ".kvmnb-comparison-" not in part) or words
+    if mark and told != "nothing":
+        words = told.removeprefix("qemu-img: ")
+        parts = [part for part in words.split(": ") if not _WORKSPACE.search(part)]
+        said = ": ".join(parts) or words
+    return _WORKSPACE.sub("", said)
 
 
-def row_of(candidate: Candidate, found: Found, cache: str) -> dict[str, Any]:
+def row_of(candidate: Candidate, found: Found, cache: str | None) -> dict[str, Any]:
     """Give a candidate's row of the frame `kvmnb.schema.FORMATS`."""
     row: dict[str, Any] = dict.fromkeys(FORMATS.names)
     row.update(

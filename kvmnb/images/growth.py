@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kvmnb.errors import BadValue, ProgramFailed
+from kvmnb.errors import BadValue, KvmnbError
 from kvmnb.images import material, qemu_img
-from kvmnb.images.asked import sizes_asked
+from kvmnb.images.asked import at_once, sizes_asked
 from kvmnb.images.bench import LARGE, stride
 from kvmnb.images.candidates import CANDIDATES, Candidate, choose
 from kvmnb.images.compare import MakeSteps, now
-from kvmnb.images.found import plain_words
+from kvmnb.images.found import plain_words, status_of
 from kvmnb.images.installed import formats as known_formats
 from kvmnb.images.material import Material
-from kvmnb.images.sizes import create, size_of
-from kvmnb.images.workspace import folder, require_space, workspace
+from kvmnb.images.sizes import create, remove, size_of
+from kvmnb.images.workspace import folder, require_space, why, workspace
 from kvmnb.schema import GROWTH, LAYERS, returns
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def _grown(candidate: Candidate, image: Path, made: Material, steps: int) -> Ite
     places = [number * apart % (made.size // LARGE * LARGE) for number in range(pieces)]
     written = step = 0
     try:
+        if candidate.whole:
+            require_space(image.parent, at_once(made.size, made.data), f"Creating {candidate.name!r}")
         create(candidate, image, made.size)
         for step in range(steps + 1):
             until = pieces * step // steps
@@ -109,11 +111,18 @@ def _grown(candidate: Candidate, image: Path, made: Material, steps: int) -> Ite
             size = size_of(image)
             told = {"written": written * LARGE, "apparent": size.apparent, "allocated": size.allocated}
             yield {**row, "step": step, **told}
-    except ProgramFailed as error:
+    except (KvmnbError, OSError) as error:
         unknown = {"written": None, "apparent": None, "allocated": None}
-        yield {**row, "step": step, **unknown, "status": "failed", "problem": plain_words(error.what)}
+        said = why(error)
+        yield {
+            **row,
+            "step": step,
+            **unknown,
+            "status": status_of("failed", said),
+            "problem": plain_words(said),
+        }
     finally:
-        image.unlink(missing_ok=True)
+        remove(image)
 
 
 @returns(LAYERS)

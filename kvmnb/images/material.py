@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvmnb.errors import ProgramFailed
+from kvmnb.errors import BadValue, ProgramFailed
 from kvmnb.programs import run
+from kvmnb.units import format_size
 
 #: qemu-io takes the content of a write from a file, and repeats it as often as is needed.
 BLOCK = 1 << 20
@@ -61,17 +62,28 @@ def made(folder: Path, size: int, data: int) -> Iterator[Material]:
     ------
     Material
         The files.
+
+    Raises
+    ------
+    BadValue
+        The file system has not the space, or cannot hold so large a file.
     """
     # Seeded, because every run is to write the same; nothing is kept secret by it.
     noise = random.Random(_SEED).randbytes(BLOCK // 2)  # noqa: S311
     words = b"what is said of disk formats, and what is so: "
     content = noise + (words * (BLOCK // len(words)))[: BLOCK - len(noise)]
     block, source = folder / "block", folder / "source.raw"
-    block.write_bytes(content)
-    with source.open("wb") as file:
-        for start in range(0, data, BLOCK):
-            file.write(content[: min(BLOCK, data - start)])
-        file.truncate(size)
+    try:
+        block.write_bytes(content)
+        with source.open("wb") as file:
+            for start in range(0, data, BLOCK):
+                file.write(content[: min(BLOCK, data - start)])
+            file.truncate(size)
+    except OSError as error:
+        raise BadValue(
+            f"A file of {format_size(size)} ({format_size(data)} of data) cannot be written: {error.strerror}",
+            "compare smaller disks, free space, or choose another place",
+        ) from error
     with block.open("rb") as opened:
         # qemu-io cuts its commands at spaces and knows no quotes, and the folder's path may hold one.
         yield Material(f"/proc/{os.getpid()}/fd/{opened.fileno()}", source, size, data)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvmnb.errors import BadValue, KvmnbError, Unreachable
+from kvmnb.errors import BadValue, KvmnbError
 from kvmnb.images.asked import need, sizes_asked
 from kvmnb.images.candidates import Candidate, choose
 from kvmnb.images.installed import formats as known_formats
 from kvmnb.images.installed import version
 from kvmnb.images.speed import cache_mode
-from kvmnb.images.workspace import filesystem, folder, workspace
+from kvmnb.images.workspace import filesystem, folder, why, workspace
 from kvmnb.schema import CHECKS
 from kvmnb.units import format_size
 
@@ -51,10 +51,10 @@ def _targets() -> list[str]:
     try:
         with connect() as host:
             pools = host.pools()
-    except Unreachable:
+    except KvmnbError:  # a proposal is not worth an error: the user names the place
         return []
     fit = pools[pools["type"].isin(_FOLDERS) & (pools["state"] == "running")]
-    return fit["target"].tolist()
+    return fit["target"].dropna().tolist()
 
 
 def check_place(
@@ -121,3 +121,6 @@ def _check(what: str, trial: Callable[[], str]) -> dict[str, object]:
         return {"check": what, "ok": True, "found": trial(), "remedy": None}
     except KvmnbError as error:
         return {"check": what, "ok": False, "found": error.what, "remedy": error.remedy}
+    except OSError as error:  # such as a disk that is full to the last file
+        remedy = "mend the place, or give another one"
+        return {"check": what, "ok": False, "found": why(error), "remedy": remedy}

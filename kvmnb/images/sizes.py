@@ -7,10 +7,11 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvmnb.errors import BadValue, ProgramFailed
+from kvmnb.errors import KvmnbError
 from kvmnb.images import material, qemu_img
 from kvmnb.images.candidates import Candidate
 from kvmnb.images.material import Material
+from kvmnb.images.workspace import why
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,21 @@ class Size:
     allocated: int
 
 
+def files_of(path: Path) -> list[Path]:
+    """Give the files that an image is made of: some kinds of vmdk have their data in files beside it."""
+    return [path, *path.parent.glob(f"{path.stem}-*{path.suffix}")]
+
+
 def size_of(path: Path) -> Size:
-    """Read what a file takes now."""
-    told = path.stat()
-    return Size(told.st_size, told.st_blocks * 512)
+    """Read what an image takes now, in all of its files."""
+    told = [file.stat() for file in files_of(path)]
+    return Size(sum(one.st_size for one in told), sum(one.st_blocks * 512 for one in told))
+
+
+def remove(path: Path) -> None:
+    """Remove an image, with all of its files, if it is there."""
+    for file in files_of(path):
+        file.unlink(missing_ok=True)
 
 
 def create(candidate: Candidate, path: Path, size: int) -> float:
@@ -118,7 +130,7 @@ def measure_sizes(candidate: Candidate, folder: Path, made: Material, skip: Cont
         create(candidate, image, made.size)
     stages: dict[str, Size | None] = {"created": size_of(image)}
     if candidate.compressed:  # what is written later is not compressed, so it is made with its data
-        image.unlink()
+        remove(image)
         convert(candidate, made.source, image)
     else:
         material.write(made, image, candidate.format)
@@ -130,9 +142,9 @@ def measure_sizes(candidate: Candidate, folder: Path, made: Material, skip: Cont
             return
         try:
             stages[stage] = act(candidate, folder, made)
-        except (ProgramFailed, BadValue) as error:
+        except (KvmnbError, OSError) as error:
             stages[stage] = None
-            reasons.append(f"{stage}: {error.what}")
+            reasons.append(f"{stage}: {why(error)}")
 
     attempt("discarded", _discarded)
     attempt("overlay", _overlay)
@@ -159,7 +171,7 @@ def _overlay(candidate: Candidate, folder: Path, made: Material) -> Size:
         material.write(made, overlay, candidate.format)
         return size_of(overlay)
     finally:
-        overlay.unlink(missing_ok=True)
+        remove(overlay)
 
 
 def _snapshot(candidate: Candidate, folder: Path, made: Material) -> Size:

@@ -14,10 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kvmnb.errors import ProgramFailed
+from kvmnb.errors import KvmnbError
 from kvmnb.images.bench import LARGE, SMALL, Cache, Pattern, bench
 from kvmnb.images.candidates import RAW, Candidate
-from kvmnb.images.sizes import convert, create
+from kvmnb.images.sizes import convert, create, remove
+from kvmnb.images.workspace import why
 from kvmnb.schema import WORKLOADS
 
 #: What is asked for under each of the names in `kvmnb.schema.WORKLOADS`.
@@ -133,7 +134,7 @@ class _Runner:
                 create(self.candidate, fresh, self.size)
                 return self._time(fresh, pattern, count)
             finally:
-                fresh.unlink(missing_ok=True)
+                remove(fresh)
         if pattern.write and self.candidate.compressed:  # what was written once is compressed no more
             shutil.copyfile(self._kept, self.image)
         return self._time(self.image, pattern, count)
@@ -181,8 +182,8 @@ def measure_speeds(
         try:
             runner.fill(source)
             runners[candidate] = runner
-        except ProgramFailed as error:
-            found[candidate].reasons.append(f"throughput: {error.what}")
+        except (KvmnbError, OSError) as error:
+            found[candidate].reasons.append(f"throughput: {why(error)}")
         tell()
     for workload in WORKLOADS:
         rounds = []
@@ -204,8 +205,8 @@ def _round(
             try:
                 yield candidate, runner.run(workload)
                 continue
-            except ProgramFailed as error:
-                reason = f"{workload}: {error.what}"
+            except (KvmnbError, OSError) as error:
+                reason = f"{workload}: {why(error)}"
         with suppress(ValueError):
             found[candidate].reasons.remove(reason)
         found[candidate].reasons.append(reason)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kvmnb.errors import BadValue
+from kvmnb.errors import BadValue, KvmnbError
 from kvmnb.programs import run
 from kvmnb.units import format_size
 
@@ -18,6 +20,9 @@ _PREFIX = ".kvmnb-comparison-"
 
 #: Held open and locked by whoever works in the folder, so that a folder without an owner can be told.
 _LOCK = "lock"
+
+#: Seconds after which an empty folder is not just being made any more.
+_BEING_MADE = 60.0
 
 
 def folder(where: str | os.PathLike[str]) -> Path:
@@ -38,6 +43,8 @@ def folder(where: str | os.PathLike[str]) -> Path:
     BadValue
         It does not exist, is no folder, or may not be written to.
     """
+    if not os.fspath(where):  # to Path it would be the working directory
+        raise BadValue("The place is empty text", "give a folder, such as a pool's target, or '.'")
     try:
         place = Path(where).expanduser()
         exists, is_folder = place.exists(), place.is_dir()
@@ -73,6 +80,11 @@ def require_space(place: Path, need: int, what: str) -> None:
         )
 
 
+def why(error: KvmnbError | OSError) -> str:
+    """Give what an error says was wrong, without what to do about it."""
+    return error.what if isinstance(error, KvmnbError) else error.strerror or str(error)
+
+
 @contextmanager
 def workspace(place: Path) -> Iterator[Path]:
     """Make a folder of one's own in a place; it and all in it is removed at the end, after a failure too.
@@ -87,9 +99,25 @@ def workspace(place: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        The folder.
+        The folder, by a path that holds as long as this process has it open.
     """
     _sweep(place)
+    own, lock = _locked(place)
+    while not (own / _LOCK).exists():  # swept by another in the moment before it was locked
+        os.close(lock)
+        own, lock = _locked(place)
+    opened = os.open(own, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # The place may be called anything; what the programs are given has no blank, comma or colon in it.
+        yield Path(f"/proc/{os.getpid()}/fd/{opened}")
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+        os.close(opened)
+        os.close(lock)
+
+
+def _locked(place: Path) -> tuple[Path, int]:
+    """Make a folder and lock it."""
     try:
         own = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     except OSError as error:
@@ -98,19 +126,37 @@ def workspace(place: Path) -> Iterator[Path]:
             "give another place, or mend this one",
         ) from error
     try:
-        with (own / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield own
-    finally:
+        lock = os.open(own / _LOCK, os.O_WRONLY | os.O_CREAT)
+    except OSError as error:
         shutil.rmtree(own, ignore_errors=True)
+        raise BadValue(
+            f"No file can be made in {str(place)!r}: {error.strerror}", "free space, or give another place"
+        ) from error
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return own, lock
 
 
 def _sweep(place: Path) -> None:
-    """Remove the folders whose owner has ended without doing so."""
+    """Remove the folders of this user whose owner has ended without doing so."""
     for left in place.glob(f"{_PREFIX}*"):
         try:
-            with (left / _LOCK).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
-        except OSError:  # still at work, another user's, or just being made
+            told = left.lstat()
+            # In a place where all may write, another user's folder or link is a trap.
+            if told.st_uid == os.geteuid() and stat.S_ISDIR(told.st_mode):
+                _remove_idle(left, time.time() - told.st_mtime)
+        except OSError:  # still at work, or just being removed by somebody else
             continue
+
+
+def _remove_idle(left: Path, age: float) -> None:
+    try:
+        lock = os.open(left / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:  # killed before it was locked, unless it is just being made
+        if age > _BEING_MADE:
+            left.rmdir()
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(left, ignore_errors=True)
+    finally:
+        os.close(lock)

@@ -174,7 +174,7 @@ def convert_image(
 
 
 def _plan(action: Action, place: str, seen: Inventory) -> Plan:
-    pool = image_rules.pool_of(place, seen) if place.startswith("/") else None
+    pool = image_rules.pool_of(place, seen)
     return check(action.describe(), (action, *([RefreshPool(pool)] if pool else [])), seen)
 
 

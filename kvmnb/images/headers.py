@@ -204,7 +204,7 @@ def is_beside(path: str, name: str) -> bool:
     if not is_path(name):
         return False
     folder = os.path.realpath(os.path.dirname(path))  # noqa: PTH120 - likewise
-    return os.path.realpath(resolve(path, name)).startswith(folder.rstrip("/") + "/")
+    return os.path.dirname(os.path.realpath(resolve(path, name))) == folder  # noqa: PTH120 - likewise
 
 
 def foreign_parts(path: str, found: Named) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ Share = Callable[[float], None]
 LOOK: dict[str, Any] = {"timeout": 30.0, "cpu_seconds": 20, "memory": 4 << 30}
 
 #: What changing an image may take. Copying a large one is slow, so only a hang ends it.
-WORK: dict[str, Any] = {"timeout": 6 * 3600.0, "memory": 8 << 30}
+WORK: dict[str, Any] = {"timeout": 6 * 3600.0, "cpu_seconds": 6 * 3600, "memory": 8 << 30}
 
 #: No sane chain of backing stores is longer; one that is, is a loop.
 _LONGEST_CHAIN = 200

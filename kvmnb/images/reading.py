@@ -254,7 +254,7 @@ def _look(path: str, format: str | None) -> None:
     """Raise where there is no image of that format."""
     try:
         there, fit = os.path.lexists(path), Path(path).is_file() or Path(path).is_block_device()
-    except ValueError as error:  # NUL, or a surrogate that stands for no byte
+    except (OSError, ValueError) as error:  # too long, NUL, or a surrogate that stands for no byte
         raise _Unfit("missing", f"{path!r} can be no path", "give the path of an image") from error
     if not there:
         raise _Unfit("missing", f"There is nothing at {path!r}", "give the path of an image")

@@ -122,6 +122,8 @@ def in_pool(path: str, seen: Inventory, field: str) -> Iterator[Problem]:
 
 def pool_of(path: str, seen: Inventory) -> str | None:
     """Give the running pool in whose folder a path lies."""
+    if any(path_problems(path, "")):
+        return None
     folder = seen.reader.real(folder_of(path))
     for pool in seen.pools.values():
         is_folder = pool.spec.type in FOLDER_POOLS and pool.spec.target
@@ -243,7 +245,7 @@ def all_at_once(options: str) -> bool:
 def space_problems(path: str, need: int, seen: Inventory, *, at_once: bool, field: str) -> Iterator[Problem]:
     """Say that the file system has not the space: refused where it is taken at once, else a warning."""
     folder = folder_of(path)
-    if seen.reader.images is None or seen.reader.kind(folder) != "directory":
+    if seen.reader.images is None or not folder.startswith("/") or seen.reader.kind(folder) != "directory":
         return
     free = seen.reader.images.free(folder)
     if need <= free:

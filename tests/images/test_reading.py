@@ -116,7 +116,7 @@ def test_every_image_that_cannot_be_read_is_a_row_with_its_reason(
     huge = _patched(_copy(image, tmp_path / "huge.qcow2"), 24, 2**64 - 512)
     absurd = _patched(_copy(image, tmp_path / "absurd.qcow2"), 36, 2**32 - 1, 4)
     untouched()
-    paths = [
+    paths: list[str | Path] = [
         cut,
         tmp_path / "pipe",
         tmp_path / "other.qcow2",
@@ -336,6 +336,8 @@ def test_of_one_image_the_reason_is_an_error(
 ) -> None:
     with pytest.raises(BadImage, match="There is nothing at"):
         read(tmp_path / "absent", "qcow2")
+    with pytest.raises(BadImage, match="can be no path"):
+        read(tmp_path / ("x" * 5000), "qcow2")
     (tmp_path / "a").write_bytes(bytes(1000))
     with pytest.raises(KvmnbError, match="does not begin as a qcow2 image"):
         read(tmp_path / "a", "qcow2")

@@ -10,9 +10,17 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from kvmnb.errors import ActionFailed, KvmnbError
+from kvmnb.errors import ActionFailed, KvmnbError, Refused
 from kvmnb.planning import create_pool
-from kvmnb.storage.actions import CreateVolume, DeleteVolume, DownloadVolume, UploadVolume
+from kvmnb.storage.action import Action
+from kvmnb.storage.actions import (
+    ConvertImage,
+    CreateImage,
+    CreateVolume,
+    DeleteVolume,
+    DownloadVolume,
+    UploadVolume,
+)
 from tests.storage.builders import MIB, Site, opened
 from tests.storage_devices import loop_device
 
@@ -97,3 +105,24 @@ def test_a_full_disk_leaves_no_downloaded_file(site: Site, small: Path) -> None:
     with pytest.raises(ActionFailed, match="No space left"):
         site.host.apply(DownloadVolume(site.pool, "v", str(small / "copy")))
     assert [path.name for path in small.iterdir()] == ["lost+found"]
+
+
+@_ROOT
+@pytest.mark.parametrize("kind", ["convert", "create"])
+def test_a_full_disk_leaves_no_half_image(site: Site, small: Path, kind: str) -> None:
+    source = site.folder / "large.raw"
+    source.write_bytes(os.urandom(6 * MIB))
+    action: Action = ConvertImage(str(source), "raw", str(small / "copy"))
+    if kind == "create":
+        action = CreateImage(str(small / "copy"), 6 * MIB, options="preallocation=full")
+    plan = site.host.plan(action)
+    assert not plan.problems
+    (small / "filler").write_bytes(bytes(4 * MIB))
+    if kind == "create":  # what is to be taken at once is refused before it is tried
+        with pytest.raises(Refused, match=r"has .* free, less than the 6 MiB"):
+            site.host.apply(plan)
+    else:
+        with pytest.raises(ActionFailed, match="No space left"):
+            site.host.apply(plan)
+        assert any("free, less than" in str(p) for s in site.host.plan(action) for p in s.warnings)
+    assert sorted(path.name for path in small.iterdir()) == ["filler", "lost+found"]

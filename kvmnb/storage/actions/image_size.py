@@ -159,6 +159,8 @@ class RepairImage:
         yield from problems
         if problems or seen.reader.images is None or self.already(seen):
             return
+        yield from image_rules.held_open(self.path, seen, "mend it")
+        yield from image_rules.overlays_on(self.path, seen, "mend")
         found = seen.reader.images.check(self.path, self.format)
         if isinstance(found, str):
             yield Problem(
@@ -166,8 +168,6 @@ class RepairImage:
             )
             return
         yield from rules.said(self.confirm, image_rules.name_of(self.path), "mending an image")
-        yield from image_rules.held_open(self.path, seen, "mend it")
-        yield from image_rules.overlays_on(self.path, seen, "mend")
         yield Problem(
             f"Image {self.path!r} has {found.corruptions} corrupt and {found.leaks} leaked clusters: what is "
             "mended may not be what was there",

@@ -53,6 +53,14 @@ def test_sizes_have_a_line_for_the_virtual_size_and_round_steps(drawn: dict[str,
     assert set(xs(virtual)) == {GIB}
 
 
+def test_sizes_that_are_near_each_other_get_finer_steps() -> None:
+    rows = [made.candidate(f"n{size}", size * MIB, 60 * MIB, virtual_size=64 * MIB) for size in (65, 90)]
+    axes = chart_sizes(made.formats(*rows)).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["16 MiB", "64 MiB", "256 MiB"]
+    assert axes.get_xlabel().endswith("each line stands for 4 times the one before")
+    assert axes.get_xlim()[0] < 16 * MIB
+
+
 def test_nothing_allocated_stands_at_zero_not_beyond_the_scale() -> None:
     axes = chart_sizes(made.formats(made.candidate("raw", GIB, 0), made.candidate("vdi", 4608, 8192))).axes[0]
     assert axes.get_xticks()[0] == 0

@@ -14,7 +14,7 @@ from kvmnb.notebook.charts.words import drawable, extremes, label, listed, size_
 from kvmnb.schema import FORMATS, GROWTH, LAYERS
 from tests.notebook import comparison as made
 from tests.notebook.comparison import GIB, KIB, MIB
-from tests.notebook.drawn import hanging_over, names_on, texts_on, written_on
+from tests.notebook.drawn import hanging_over, names_on, texts_on, written_on, ys
 
 _Draw = Callable[[pd.DataFrame], Chart]
 
@@ -137,6 +137,17 @@ def test_hosts_are_named_where_there_are_several() -> None:
     there = made.formats(made.candidate("raw", GIB, 8192, host="node2"))
     both = pd.concat([here, there], ignore_index=True)
     assert names_on(chart_sizes(both).axes[0]) == ["raw, node1", "raw, node2"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 1023, 2**40, 2**63 - 1])
+def test_a_size_of_any_order(size: int) -> None:
+    row = made.candidate("raw", size, size, virtual_size=size)
+    axes = chart_sizes(made.formats(row)).axes[0]
+    left, right = axes.get_xlim()
+    assert left < size < right
+    assert len(axes.get_xticks()) >= 2
+    [curve, _] = chart_growth(made.growth({"raw": [size]})).axes[0].lines
+    assert ys(curve) == [float(size)]
 
 
 def test_one_and_twenty_candidates() -> None:

@@ -27,7 +27,7 @@ from kvmnb.schema import FORMATS, STAGES
 from kvmnb.units import format_size
 
 _ROW, _HEAD, _AXIS, _SIDE = 0.27, 0.42, 0.5, 0.12  # inches
-_STEP = 1024  # between two lines of the scale
+_KIB = 1024
 _APPARENT: dict[str, Any] = {"marker": "o", "ms": 9.0, "mfc": PAPER, "mec": "#b34700", "mew": 1.6, "ls": ""}
 _ALLOCATED: dict[str, Any] = {"marker": "o", "ms": 5.5, "mfc": "#003b66", "mec": "#003b66", "ls": ""}
 
@@ -104,24 +104,35 @@ def _draw(rows: list[_Row], title: str, origin: str) -> Chart:
 def _scale(axes: Axes, rows: list[_Row]) -> None:
     """Set up the scale of sizes, with a line at 1 KiB, 1 MiB, 1 GiB …, and the candidates' names."""
     sizes = [size for row in rows for size in (row.apparent, row.allocated, row.virtual)]
-    top, least = np.nanmax(sizes), np.nanmin(sizes)
-    ticks = [_STEP**power for power in range(1, 7) if _STEP**power < top * _STEP]
-    while len(ticks) > 2 and ticks[1] <= least:
-        ticks.pop(0)
-    low = ticks[0] / 2
-    if least < ticks[0]:
+    least, reach = np.nanmin(sizes), 3 * max(np.nanmax(sizes), _KIB)
+    ticks, step = _ticks(least, reach)
+    low = ticks[0] / step**0.25
+    if least < _KIB:
         ticks.insert(0, 0)
-        low = -ticks[1] / 3
-    axes.set_xscale("symlog", base=_STEP, linthresh=_STEP, linscale=0.25)
-    axes.set_xlim(low, max(top, _STEP) * 3)
-    ticks = [tick for tick in ticks if tick <= max(top, _STEP) * 3]
-    axes.set_xticks(ticks, [format_size(tick) if tick else "0" for tick in ticks])
-    axes.set_xlabel("size on the host; each line stands for 1024 times the one before")
+        low = -_KIB / 3
+    axes.set_xscale("symlog", base=1024, linthresh=_KIB, linscale=0.25)
+    axes.set_xlim(low, reach)
+    axes.set_xticks([float(tick) for tick in ticks], [format_size(tick) if tick else "0" for tick in ticks])
+    axes.set_xlabel(f"size on the host; each line stands for {step} times the one before")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.tick_params(axis="y", length=0, labelsize=PLAIN, labelcolor=INK)
     axes.grid(axis="y", lw=0.5)
     axes.spines["left"].set_visible(False)
+
+
+def _ticks(least: float, reach: float) -> tuple[list[int], int]:
+    """Give where to draw lines, at least three, and how many times one is the one before."""
+    for step in (1024, 32, 4, 2):
+        ticks = [_KIB]
+        while ticks[-1] * step <= reach:
+            ticks.append(ticks[-1] * step)
+        ticks = [
+            tick for tick in ticks if tick * step > least
+        ]  # one at or below the least size, and all above
+        if len(ticks) > 2:
+            break
+    return ticks, step
 
 
 def _virtual(axes: Axes, rows: list[_Row]) -> None:
@@ -134,13 +145,14 @@ def _virtual(axes: Axes, rows: list[_Row]) -> None:
     if known.count(usual) < len(rows):
         said += f" ({known.count(usual)} of {len(rows)})"
     axes.axvline(usual, color=INK, lw=1, ls=(0, (4, 3)), zorder=1.5, label=said)
+    place = axes.transAxes.inverted().transform(axes.transData.transform((usual, 0)))[0]
     axes.annotate(
         said,
         (usual, 1),
         xycoords=("data", "axes fraction"),
         xytext=(0, 4),
         textcoords="offset points",
-        ha="right" if usual > _STEP**2 else "left",
+        ha="right" if place > 0.5 else "left",
         size=SMALL,
         color=SOFT,
     )

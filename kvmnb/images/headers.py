@@ -35,14 +35,15 @@ _QCOW = b"QFI\xfb"
 # qcow2: a bit of its incompatible features, and the header extensions that hold names.
 _EXTERNAL_DATA = 1 << 2
 _BACKING_FORMAT, _DATA_FILE = 0xE2792ACA, 0x44415441
+_LARGEST_CLUSTER = 2 << 20
 
 #: QEMU takes no longer name than this.
 _LONGEST_NAME = 1023
 
 # A VMDK descriptor: what QEMU could take for the file of an extent, in a line such as ``RW 63 FLAT "name" 0``
-# but for the many liberties that it allows; and the parent.
+# but for the many liberties that it allows; and the parent, before whose name it passes over two characters.
 _EXTENT = re.compile(rb'^[^="\n]*"([^"\r\n]*)', re.MULTILINE)
-_PARENT = re.compile(rb'parentFileNameHint\s*=\s*"([^"\r\n]*)')
+_PARENT = re.compile(rb'parentFileNameHint..([^"]*)', re.DOTALL)
 _DESCRIPTOR = 1 << 20
 
 
@@ -143,22 +144,27 @@ def _of_qcow2(path: str) -> Named:
     backing = _of_qcow(path).backing
     head = part(path, 0, 104)
     new = len(head) == 104 and int.from_bytes(head[4:8], "big") >= 3
-    told = dict(_extensions(path, int.from_bytes(head[100:104], "big") if new else 72))
+    formats: list[str | None] = []
+    files: list[str | None] = []
+    for kind, content in _extensions(path, int.from_bytes(head[100:104], "big") if new else 72):
+        (formats if kind == _BACKING_FORMAT else files).append(_text(content))
     data = None
     if new and int.from_bytes(head[72:80], "big") & _EXTERNAL_DATA:
-        data = _text(told.get(_DATA_FILE, b"")) or ""
-    return Named(backing, _text(told.get(_BACKING_FORMAT, b"")) if backing else None, data)
+        # Of two names there is no telling here which one QEMU would take.
+        data = (files[0] or "") if len(set(files)) == 1 else ""
+    return Named(backing, formats[-1] if backing and formats else None, data)
 
 
 def _extensions(path: str, start: int) -> Iterator[tuple[int, bytes]]:
-    """Give the extensions of a qcow2 header; all lie in the first cluster, of at most 2 MiB."""
-    while start < 2 << 20:
-        head = part(path, start, 8)
-        kind, length = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
-        if len(head) < 8 or not kind:
+    """Give the extensions of a qcow2 header that hold names; a name that is too long is given as empty."""
+    area = part(path, 0, _LARGEST_CLUSTER)  # all lie in the first cluster
+    while start + 8 <= len(area):
+        kind = int.from_bytes(area[start : start + 4], "big")
+        length = int.from_bytes(area[start + 4 : start + 8], "big")
+        if not kind:
             return
-        if kind in {_BACKING_FORMAT, _DATA_FILE} and length <= _LONGEST_NAME:
-            yield kind, part(path, start + 8, length)
+        if kind in {_BACKING_FORMAT, _DATA_FILE}:
+            yield kind, area[start + 8 : start + 8 + length] if length <= _LONGEST_NAME else b""
         start += 8 + -(-length // 8) * 8
 
 
@@ -189,6 +195,12 @@ def _of_vmdk(path: str) -> Named:
     return Named(backing, "vmdk" if backing else None, extents=tuple(_text(name) or "" for name in extents))
 
 
+def _has_no_size(path: str) -> bool:
+    """Tell whether a file is a vmdk extent that QEMU would look into for further extents."""
+    head = part(path, 0, 20)
+    return head[:4] == b"KDMV" and not any(head[12:20])
+
+
 def is_path(name: str) -> bool:
     """Tell whether QEMU would take a name for that of a file, and not for ``nbd:…``, ``json:…`` or a URI."""
     return bool(name) and not re.match(r"[^:/]*:", name)
@@ -208,5 +220,6 @@ def is_beside(path: str, name: str) -> bool:
 
 
 def foreign_parts(path: str, found: Named) -> tuple[str, ...]:
-    """Give those files that an image is made of, but that lie outside its folder or are no files at all."""
-    return tuple(name for name in found.parts if not is_beside(path, name))
+    """Give those files that an image is made of, but that lie outside its folder, or lead there in turn."""
+    inner = [name for name in found.extents if is_beside(path, name) and _has_no_size(resolve(path, name))]
+    return tuple(name for name in found.parts if name in inner or not is_beside(path, name))

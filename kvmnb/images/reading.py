@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from kvmnb.images.headers import FORMATS, is_beside, looks_like
 from kvmnb.images.opening import chain
 from kvmnb.schema import EXTENTS, IMAGES, MEASURES, SNAPSHOTS, SOUNDNESS, Frame, returns
 from kvmnb.units import parse_size
+
+#: Images that are looked at side by side.
+_AT_ONCE = 8
 
 #: An image: its path, with its format beside it where not all have one; or a frame of volumes.
 Asked = str | Path | tuple[str | Path, str] | pd.DataFrame
@@ -226,20 +230,22 @@ def _frame(
     failed: str = "",
 ) -> pd.DataFrame:
     """Read each image into a row; one that cannot be read is a row too, with the reason."""
-    rows = []
-    for path, kind in asked:
-        row = dict.fromkeys(frame.names) | {"host": platform.node(), "path": path, "format": kind}
+
+    def row(image: tuple[str, str | None]) -> dict[str, Any]:
+        path, kind = image
+        known = dict.fromkeys(frame.names) | {"host": platform.node(), "path": path, "format": kind}
         try:
             _look(path, kind)
-            row |= {"status": "ok"} | read(path, kind or "")
+            return known | {"status": "ok"} | read(path, kind or "")
         except _Unfit as error:
-            row |= {"status": failed or error.status, "problem": str(error)}
+            return known | {"status": failed or error.status, "problem": str(error)}
         except BadImage as error:
-            row |= {"status": failed or "refused", "problem": str(error)}
+            return known | {"status": failed or "refused", "problem": str(error)}
         except (KvmnbError, OSError) as error:
-            row |= {"status": failed or "unreadable", "problem": str(error)}
-        rows.append(row)
-    return frame.build(rows, host=platform.node(), read_at=_now())
+            return known | {"status": failed or "unreadable", "problem": str(error)}
+
+    with ThreadPoolExecutor(_AT_ONCE) as workers:
+        return frame.build(workers.map(row, asked), host=platform.node(), read_at=_now())
 
 
 class _Unfit(BadImage):

@@ -150,6 +150,11 @@ def existing(path: str, format: str, seen: Inventory, fields: tuple[str, str]) -
     if isinstance(told, str):
         yield Problem(f"{path!r} cannot be read as {format}: {told}", "say its right format", fields[1])
     elif told is not None:
+        if told.encrypted:
+            what = (
+                f"The content of {path!r} is encrypted, and wants a secret, which the kit does not hand over"
+            )
+            yield Problem(what, "do it by hand with qemu-img", fields[0])
         yield from _below(path, format, seen, fields[0])
 
 

@@ -281,6 +281,62 @@ def test_a_data_file_elsewhere_is_refused(image: Path, tmp_path: Path, untouched
         qemu_img.convert((path, "qcow2"), (path.with_name("copy"), "raw"))
 
 
+def _extension(kind: int, content: bytes) -> bytes:
+    length = len(content)
+    return kind.to_bytes(4, "big") + length.to_bytes(4, "big") + content.ljust(-(-length // 8) * 8, b"\0")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["beside.raw", "/etc/passwd"],
+        ["/etc/passwd", "beside.raw"],
+        ["beside.raw", "." + "/." * 600 + "/../../etc/passwd"],
+        ["nbd:beside.raw"],
+        [""],
+        [],
+    ],
+)
+def test_no_trick_with_the_name_of_a_data_file_goes_through(
+    image: Path, names: list[str], untouched: Callable[[], None]
+) -> None:
+    data = bytearray(image.read_bytes())
+    data[79] |= 4  # its data lies in a file of its own
+    there = b"".join(_extension(0x44415441, name.encode()) for name in names)
+    data[104 : 104 + len(there) + 8] = there + bytes(8)
+    image.write_bytes(data)
+    image.with_name("beside.raw").write_bytes(bytes(MIB))
+    untouched()
+    for read in (kvmnb.images.map, qemu_img.chain):
+        with pytest.raises(BadImage, match="says that its data lies in"):
+            read(image, "qcow2")
+    assert kvmnb.images.check(image, format="qcow2")["status"].tolist() == ["cannot be checked"]
+
+
+def test_no_trick_with_a_vmdk_goes_through(
+    image: Path, tmp_path: Path, untouched: Callable[[], None]
+) -> None:
+    secret = _outside(tmp_path)
+    head = '# Disk DescriptorFile\nCID=12345678\nparentCID=1\ncreateType="monolithicSparse"\n'
+    texts = {
+        "line": head + f'RW 1000 FLAT\n"{secret}" 0\n',
+        "close": head + f'RW 1000FLAT"{secret}" 0\n',
+        "open end": head + f'RW 1000 SPARSE "{secret}',
+        "inner": head + 'RW 1000 SPARSE "inner.part"\n',
+    }
+    for name, text in texts.items():
+        image.with_name(name).write_text(text)
+    inner = b"KDMV" + bytes(24) + (1).to_bytes(8, "little")
+    image.with_name("inner.part").write_bytes(inner.ljust(512, b"\0") + texts["line"].encode())
+    parent = image.with_name("parent")
+    parent.write_text(head + f'parentFileNameHint##{secret}"\n')
+    untouched()
+    found = kvmnb.images.info(*(image.with_name(name) for name in texts), format="vmdk")
+    assert found["status"].tolist() == ["refused"] * 4
+    with pytest.raises(BadImage, match="parent"):
+        kvmnb.images.map(parent, "vmdk")
+
+
 def test_a_chain_in_a_circle_or_without_a_format_ends(image: Path, untouched: Callable[[], None]) -> None:
     one, two, plain = (image.with_name(name) for name in ("one", "two", "plain"))
     for here, there in ((one, two), (two, one)):

@@ -318,3 +318,25 @@ def test_a_corrupt_image_is_mended_and_a_hopeless_one_refused(site: Site) -> Non
     assert kvmnb.images.check(path, format="qcow2")["status"].tolist() == ["sound"]
     path.write_bytes(path.read_bytes()[:100])
     _refused(site, _mend(str(path)), "cannot be read as qcow2")
+
+
+def test_an_encrypted_image_wants_what_the_kit_does_not_have(site: Site) -> None:
+    path = site.folder / "a.qcow2"
+    secret = ["--object", "secret,id=s,data=word"]
+    options = ["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"]
+    subprocess.run(["qemu-img", "create", "-q", *secret, "-f", "qcow2", *options, path, "8M"], check=True)
+    assert kvmnb.images.info(path, format="qcow2")["encrypted"].tolist() == [True]
+    for deed in (_grow, _snapshot, _mend, _copy):
+        _refused(site, deed(str(path)), "is encrypted")
+    assert site.host.apply(_delete(str(path)))["verified"].all()
+
+
+def test_what_a_copy_or_a_deletion_leaves_out_is_told(site: Site) -> None:
+    path = _ready(site, _drop)
+    (step,) = site.host.plan(_copy(str(path)))
+    assert "1 snapshot(s)" in str(step.warnings[0])
+    two = site.folder / "two.qcow2"
+    qemu_img.create(two, "qcow2", MIB, {"data_file": str(site.folder / "its data")})
+    (step,) = site.host.plan(_delete(str(two)))
+    assert "its data', which stays" in str(step.warnings[0])
+    _refused(site, kvmnb.DeleteImage(str(site.folder / "its data"), "its data"), "two.qcow2")

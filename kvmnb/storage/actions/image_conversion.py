@@ -92,6 +92,14 @@ class ConvertImage:
         told = seen.image(self.source, self.source_format) if self.source.startswith("/") else None
         if isinstance(told, Info):
             yield from self._fit_problems(told, seen)
+            if told.snapshots:
+                yield Problem(
+                    f"The {len(told.snapshots)} snapshot(s) of image {self.source!r} are not copied: "
+                    f"{guards.listing([*told.snapshots])}",
+                    "keep the source for them",
+                    "source",
+                    "warn",
+                )
             users = guards.running_users(guards.image(self.source, seen), seen, direct=True)
             if users:
                 yield Problem(

@@ -203,6 +203,10 @@ class DeleteImage:
             return
         yield from rules.said(self.confirm, image_rules.name_of(self.path), "deleting an image")
         yield from image_rules.in_use(self.path, seen, "delete")
+        data = seen.reader.data_file(self.path)
+        if data:
+            what = f"The data of image {self.path!r} lies in {data!r}, which stays"
+            yield Problem(what, "delete that file too, once nothing needs it", "path", "warn")
         folder = image_rules.folder_of(self.path)
         if seen.reader.kind(folder) == "directory" and not images.writable(folder):
             yield Problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -112,7 +113,8 @@ def _try(found: Features, name: str, trial: Callable[[], bool], folder: Path) ->
         worked = trial()
     except (KvmnbError, OSError) as error:
         found.reasons.append(f"{name}: {why(error)}")
-        return None if any(words in why(error) for words in _UNTRIED) else False
+        full = shutil.disk_usage(folder).free < _SIZE  # qemu-io does not always say so
+        return None if full or any(words in why(error) for words in _UNTRIED) else False
     finally:
         for left in folder.iterdir():
             left.unlink()
@@ -172,8 +174,8 @@ def _compression(candidate: Candidate, folder: Path) -> bool:
         options = dict(candidate.options)
         qemu_img.convert((source, "raw"), (path, candidate.format), options, compress=compress)
         taken[compress] = size_of(path).allocated
-    # One repeated byte compresses to almost nothing.
-    return taken[True] < taken[False] - _PIECE // 2
+    # One repeated byte compresses to almost nothing; some kinds of vmdk compress without being told to.
+    return taken[True] < max(taken[False] - _PIECE // 2, _PIECE // 2)
 
 
 def _resized(candidate: Candidate, folder: Path, size: int) -> bool:
@@ -197,7 +199,8 @@ def _encryption(candidate: Candidate, folder: Path, cipher: str) -> bool:
     secret.write_text(secrets.token_hex(16))
     key = ["--object", f"secret,id=key,file={str(secret).replace(',', ',,')}"]
     options = {**dict(candidate.options), "encrypt.format": cipher, "encrypt.key-secret": "key"}
-    if cipher == "luks":  # the key of an image that is thrown away need not be hard to guess
+    if cipher == "luks" and candidate.format == "qcow2":
+        # The passphrase of an image that is thrown away need not be hard to guess.
         options.setdefault("encrypt.iter-time", "10")
     given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     command = ["qemu-img", "create", "-q", *key, "-f", candidate.format, *given, str(path), str(_SIZE)]

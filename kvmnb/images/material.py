@@ -81,7 +81,7 @@ def made(folder: Path, size: int, data: int) -> Iterator[Material]:
             file.truncate(size)
     except OSError as error:
         raise BadValue(
-            f"A file of {format_size(size)} ({format_size(data)} of data) cannot be written: {error.strerror}",
+            f"A raw disk of {format_size(size)} with data cannot be written: {error.strerror}",
             "compare smaller disks, free space, or choose another place",
         ) from error
     with block.open("rb") as opened:
@@ -127,9 +127,11 @@ def write_at(material: Material, path: Path, format: str, places: Sequence[int],
 def _write(material: Material, path: Path, format: str, pieces: Sequence[tuple[int, int]]) -> None:
     words = [word for at, count in pieces for word in ("-c", f"write -q -s {material.block} {at} {count}")]
     # Nothing is to survive a crash of the host, and a flush per table would make qcow take a minute.
-    done = run(["qemu-io", "-f", format, "-t", "unsafe", *words, str(path)], timeout=_TIMEOUT, memory=8 << 30)
-    if done.stdout.strip():  # it ends with 0 after most failures of a command, and only says so
+    command = ["qemu-io", "-f", format, "-t", "unsafe", *words, str(path)]
+    done = run(command, timeout=_TIMEOUT, memory=8 << 30, check=False)
+    said = [*done.stdout.split("\n"), *done.stderr.split("\n")]
+    if done.returncode != 0 or done.stdout.strip():  # it ends with 0 after some failures, and only says so
         raise ProgramFailed(
-            f"qemu-io could not write to the image: {done.stdout.strip().splitlines()[0]}",
+            f"qemu-io could not write to the image: {next(filter(None, said), 'it did not say why')}",
             "see that there is space, then try again",
         )

@@ -193,7 +193,7 @@ def _hear(
 ) -> tuple[bytes, bytes]:
     """Read both of a program's pipes until it has closed them, telling what comes from stdout."""
     deadline = time.monotonic() + timeout
-    heard: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+    heard = {"stdout": bytearray(), "stderr": bytearray()}
     ended = False
     try:
         with selectors.DefaultSelector() as pipes:
@@ -218,7 +218,7 @@ def _hear(
         if not ended:
             _kill_group(process)
     _close_pipes(process)
-    return heard["stdout"], heard["stderr"]
+    return bytes(heard["stdout"]), bytes(heard["stderr"])
 
 
 def _too_long(name: str, timeout: float) -> ProgramFailed:

@@ -11,12 +11,15 @@ from typing import Any
 from kvmnb.errors import BadImage, ProgramFailed
 from kvmnb.images.answers import Check, Info, Snapshot
 from kvmnb.images.headers import is_path, named, resolve
-from kvmnb.images.opening import LOOK, WORK, alone, ask, chain, flags, parts, plain, spec
+from kvmnb.images.opening import LOOK, WORK, Tell, alone, ask, chain, flags, parts, plain, spec
 from kvmnb.programs import run
 from kvmnb.units import LARGEST
 
 #: What checking, mapping and comparing an image may take unless more is allowed: seconds.
-PATIENCE = 600.0
+PATIENCE = 120.0
+
+#: A map that is longer, in characters, is of a million stretches or more, and no table any more.
+LONGEST_MAP = 128 << 20
 
 #: What qemu-img tells of an image, and the option of ``create`` that decides it, where the names differ.
 _OPTION_NAMES = {"create_type": "subformat"}
@@ -155,7 +158,7 @@ def extents(
     Raises
     ------
     BadImage
-        Its chain is not to be opened.
+        Its chain is not to be opened, or it lies in far too many pieces.
     ProgramFailed
         It is no image of that format, or cannot be read.
     """
@@ -166,9 +169,24 @@ def extents(
     else:
         opened = alone(str(path), format, found)
     command = ["qemu-img", "map", "--output=json", "--force-share", *opened]
-    done = ask(command, timeout=seconds, cpu_seconds=int(seconds) + 1, memory=8 << 30)
+    done = ask(command, _few(path), timeout=seconds, cpu_seconds=int(seconds) + 1, memory=8 << 30)
     told: list[dict[str, Any]] = json.loads(done.stdout)
     return told
+
+
+def _few(path: str | Path) -> Tell:
+    """End a map that grows without end: an image of a stranger could fill the memory with it."""
+    length = 0
+
+    def count(piece: str) -> None:
+        nonlocal length
+        length += len(piece)
+        if length > LONGEST_MAP:
+            raise BadImage(
+                f"The image {str(path)!r} lies in a million pieces or more", "copy it to a new image"
+            )
+
+    return count
 
 
 def same(first: tuple[str | Path, str], second: tuple[str | Path, str]) -> bool:

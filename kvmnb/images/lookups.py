@@ -14,6 +14,9 @@ from kvmnb.images.opening import chain
 
 _T = TypeVar("_T")
 
+#: What checking an image that is to be mended may take, in seconds.
+_CHECK = 3600.0
+
 
 class Lookups:
     """The image files of this machine, as they were when each was first looked at."""
@@ -40,7 +43,7 @@ class Lookups:
 
     @staticmethod
     def _check(path: str, format: str) -> Check | str:
-        return _said(lambda: look.check(path, format, seconds=look.PATIENCE))
+        return _said(lambda: look.check(path, format, seconds=_CHECK))
 
     @staticmethod
     def _same(first: tuple[str, str], second: tuple[str, str]) -> bool | str:

@@ -16,6 +16,9 @@ from kvmnb.errors import BadImage, BadValue, ProgramFailed
 from kvmnb.images.headers import FORMATS, Named, foreign_parts, is_path, named, resolve
 from kvmnb.programs import Completed, follow, run
 
+#: Gets what a program writes, in pieces.
+Tell = Callable[[str], None]
+
 #: Told which part of a job is behind, from 0 to 1.
 Share = Callable[[float], None]
 
@@ -47,11 +50,11 @@ def flags(options: Mapping[str, str]) -> list[str]:
     return [word for key, value in options.items() for word in ("-o", f"{key}={value.replace(',', ',,')}")]
 
 
-def ask(command: Sequence[str], share: Share | None = None, **limits: Any) -> Completed:  # noqa: ANN401 - of run
+def ask(command: Sequence[str], tell: Tell | None = None, **limits: Any) -> Completed:  # noqa: ANN401 - of run
     """Run qemu-img, and say in plain words where another program has the image."""
     try:
-        if share is not None:
-            return follow(command, _shares(share), **limits)
+        if tell is not None:
+            return follow(command, tell, **limits)
         return run(command, **limits)
     except ProgramFailed as error:
         if not _LOCKED.search(error.what):
@@ -64,7 +67,7 @@ def ask(command: Sequence[str], share: Share | None = None, **limits: Any) -> Co
         ) from error
 
 
-def _shares(share: Share) -> Callable[[str], None]:
+def shares(share: Share) -> Callable[[str], None]:
     """Read the progress that ``qemu-img -p`` writes, in whatever pieces it comes."""
     rest = ""
 

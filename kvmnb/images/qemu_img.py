@@ -13,7 +13,7 @@ from kvmnb.errors import BadValue
 from kvmnb.images.answers import Check, Info, Snapshot
 from kvmnb.images.headers import resolve
 from kvmnb.images.look import MEASURABLE, check, create_options, extents, info, measure, same, snapshots
-from kvmnb.images.opening import WORK, Share, ask, chain, flags, plain, spec
+from kvmnb.images.opening import WORK, Share, ask, chain, flags, plain, shares, spec
 from kvmnb.programs import run
 
 __all__ = [
@@ -110,7 +110,8 @@ def convert(
     show = ["-p"] if share else []
     words = ["-f", source[1], "-O", target[1], *flags(options or {}), *squeeze, *show]
     chain(*source)
-    ask(["qemu-img", "convert", *words, plain(source[0]), plain(target[0])], share, **WORK)
+    tell = shares(share) if share else None
+    ask(["qemu-img", "convert", *words, plain(source[0]), plain(target[0])], tell, **WORK)
 
 
 def resize(path: str | Path, format: str, size: int, *, shrink: bool = False) -> None:

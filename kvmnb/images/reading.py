@@ -180,7 +180,7 @@ def map(  # noqa: A001 - qemu-img's own word
             "start": one["start"],
             "length": one["length"],
             "depth": one["depth"],
-            "layer": layers[one["depth"]] if one.get("present", True) else None,
+            "layer": dict(enumerate(layers)).get(one["depth"]) if one.get("present", True) else None,
             "present": one.get("present"),
             "data": one["data"],
             "zero": one["zero"],

@@ -15,7 +15,7 @@ import pytest
 
 import kvmnb
 from kvmnb.errors import BadImage, BadValue, KvmnbError
-from kvmnb.images import qemu_img
+from kvmnb.images import look, qemu_img
 from kvmnb.images.headers import FORMATS
 from kvmnb.schema import EXTENTS, IMAGES, MEASURES, SNAPSHOTS, SOUNDNESS
 
@@ -371,6 +371,23 @@ def test_the_map_names_the_layer_of_each_stretch(image: Path, untouched: Callabl
     assert held["depth"].tolist() == [1, 0]
     assert found[~found["data"]]["layer"].isna().all()
     assert found["length"].sum() == 8 * MIB
+
+
+def test_a_map_without_end_is_ended(
+    image: Path, monkeypatch: pytest.MonkeyPatch, untouched: Callable[[], None]
+) -> None:
+    untouched()
+    monkeypatch.setattr(look, "LONGEST_MAP", 100)  # one of a million stretches takes long to make
+    with pytest.raises(BadImage, match="in a million pieces"):
+        kvmnb.images.map(image, "qcow2")
+
+
+def test_a_map_that_takes_too_long_is_ended(tmp_path: Path, untouched: Callable[[], None]) -> None:
+    path = tmp_path / "large.qed"
+    qemu_img.create(path, "qed", 64 << 40)
+    untouched()
+    with pytest.raises(KvmnbError, match="did not end within"):
+        kvmnb.images.map(path, "qed", seconds=0.001)
 
 
 def test_snapshots_have_their_names_and_times(image: Path, untouched: Callable[[], None]) -> None:

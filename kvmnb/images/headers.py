@@ -174,7 +174,7 @@ def _of_qed(path: str) -> Named:
         return Named()
     features = int.from_bytes(head[16:24], "little")
     start, length = int.from_bytes(head[56:60], "little"), int.from_bytes(head[60:64], "little")
-    backing = _name_at(path, start, length) if features & 1 else None
+    backing = _text(part(path, start, length)) if features & 1 and length <= _LONGEST_NAME else None
     return Named(backing, "raw" if backing and features & 4 else None)
 
 

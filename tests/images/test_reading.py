@@ -337,6 +337,25 @@ def test_no_trick_with_a_vmdk_goes_through(
         kvmnb.images.map(parent, "vmdk")
 
 
+@pytest.mark.parametrize(("start", "name"), [(64, b"/etc/passwd"), (0, b"QED")])
+def test_the_name_in_a_qed_header_is_read_as_qemu_does(
+    image: Path, start: int, name: bytes, untouched: Callable[[], None]
+) -> None:
+    path = image.with_name("a.qed")
+    qemu_img.create(path, "qed", MIB)
+    data = bytearray(path.read_bytes())
+    data[16] |= 1  # it has a backing store
+    data[56:64] = start.to_bytes(4, "little") + len(name).to_bytes(4, "little")
+    data[start : start + len(name)] = name
+    path.write_bytes(data)
+    untouched()
+    said = subprocess.run(["qemu-img", "info", "-f", "qed", path], check=True, capture_output=True).stdout
+    assert b"backing file: " + name in said
+    assert kvmnb.images.info(path, format="qed")["backing_path"][0].endswith(name.decode())
+    with pytest.raises(BadImage, match="would guess"):
+        qemu_img.chain(path, "qed")
+
+
 def test_a_chain_in_a_circle_or_without_a_format_ends(image: Path, untouched: Callable[[], None]) -> None:
     one, two, plain = (image.with_name(name) for name in ("one", "two", "plain"))
     for here, there in ((one, two), (two, one)):

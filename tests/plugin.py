@@ -28,6 +28,18 @@ _KERNELS = {
 }
 
 
+#: Modules that make and measure real images, which takes seconds as well.
+_IMAGES = {
+    "test_cli_formats.py",
+    "test_compare.py",
+    "test_features.py",
+    "test_growth.py",
+    "test_ready.py",
+    "test_sizes.py",
+    "test_speed.py",
+}
+
+
 class Ground:
     """The session's daemon, started when first asked for, and the watch over the user's."""
 
@@ -84,6 +96,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("browser")
     if item.path.name in _KERNELS:
         item.add_marker("runbook")
+    if item.path.name in _IMAGES:
+        item.add_marker("images")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -9,14 +9,14 @@ import statistics
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kvmnb.errors import KvmnbError
 from kvmnb.images import material, qemu_img
-from kvmnb.images.asked import LARGE_ENOUGH, always, at_once, sizes_asked
+from kvmnb.images.asked import LARGE_ENOUGH, always, sizes_asked
 from kvmnb.images.candidates import Candidate, choose
 from kvmnb.images.features import Features, find_encryption, find_features
 from kvmnb.images.found import Found, row_of
@@ -25,9 +25,8 @@ from kvmnb.images.installed import version
 from kvmnb.images.material import Material
 from kvmnb.images.sizes import convert, create, measure_sizes, remove
 from kvmnb.images.speed import QUICK, THOROUGH, Effort, Speeds, cache_mode, measure_speeds
-from kvmnb.images.workspace import filesystem, folder, require_space, why, workspace
+from kvmnb.images.workspace import filesystem, folder, lacks, require_space, why, workspace
 from kvmnb.schema import FORMATS, WORKLOADS, returns
-from kvmnb.units import format_size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,15 +187,10 @@ class _Comparison:
             shutil.rmtree(part, ignore_errors=True)
 
     def _no_space(self, candidate: Candidate) -> bool:
-        wanted, free = at_once(self.made.size, self.made.data), shutil.disk_usage(self.own).free
-        if not candidate.whole or wanted <= free:
-            return False
-        found = self.found[candidate]
-        found.status = "no space"
-        found.problem = (
-            f"it takes all of its space at once: {format_size(wanted)}, of which {format_size(free)} are free"
-        )
-        return True
+        lack = lacks(candidate, self.own, self.made.size, self.made.data)
+        if lack is not None:
+            self.found[candidate].status, self.found[candidate].problem = "no space", lack
+        return lack is not None
 
     def _time(self, candidate: Candidate) -> None:
         """Create the empty image and convert one with data, with nothing else going on."""
@@ -224,7 +218,7 @@ class _Comparison:
         features = part / "features"
         features.mkdir()
         found = self.found[candidate]
-        found.features = find_features(candidate, features)
+        found.features = find_features(candidate, features, self._stop.is_set)
         skip = {stage for stage, feature in _NEEDS.items() if not found.features.can[feature]}
         if not self._stop.is_set():
             found.sizes = measure_sizes(candidate, part, self.made, skip)
@@ -233,26 +227,27 @@ class _Comparison:
         """Find sizes and features side by side, of those that have not been looked at yet."""
         light = [candidate for candidate in self._left if self.found[candidate].sizes is None]
         pool = ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1))
+        waiting: list[Future[None]] = []
         try:
             # Encryption takes longest, so it comes first.
-            waiting = [pool.submit(self._encrypt, kind) for kind in kinds]
+            waiting += [pool.submit(self._encrypt, kind) for kind in kinds]
             waiting += [pool.submit(self._look_at, candidate) for candidate in light]
             for done in as_completed(waiting):
                 done.result()
                 tell()
         finally:
             self._stop.set()
-            pool.shutdown(cancel_futures=True)
+            _end(pool, waiting)
 
     def _encrypt(self, kind: Candidate) -> None:
         """Try encryption once for all candidates that differ in nothing that matters to it."""
         if self._stop.is_set():
             return
         try:
-            found = find_encryption(kind, Path(tempfile.mkdtemp(dir=self.own)))
+            found = find_encryption(kind, Path(tempfile.mkdtemp(dir=self.own)), self._stop.is_set)
         except OSError as error:
             found = Features({"encryption": None}, reasons=[f"encryption: {why(error)}"])
-        for candidate in self.found:
+        for candidate in self._left:
             if candidate.kind == kind:
                 self.found[candidate].encryption = found
 
@@ -260,6 +255,21 @@ class _Comparison:
         if not self._stop.is_set():
             with self._part(candidate) as part:
                 self._sizes_of(candidate, part)
+
+
+def _end(pool: ThreadPoolExecutor, waiting: Sequence[Future[None]]) -> None:
+    """Wait for the programs that are under way, through any further Ctrl-C: they write to the folder."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    again: BaseException | None = None
+    while True:
+        try:
+            # Not for the threads: one whose join is interrupted counts as ended to Python 3.11.
+            wait([future for future in waiting if not future.cancelled()])
+            break
+        except (KeyboardInterrupt, SystemExit) as error:
+            again = error
+    if again is not None:
+        raise again
 
 
 #: A stage that cannot be reached by a format without the feature.

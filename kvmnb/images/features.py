@@ -54,7 +54,15 @@ class Features:
     reasons: list[str] = field(default_factory=list)
 
 
-def find_features(candidate: Candidate, folder: Path) -> Features:
+#: Tells whether nobody waits for the answer any more.
+Stopped = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
+
+
+def find_features(candidate: Candidate, folder: Path, stopped: Stopped = _never) -> Features:
     """Try what a candidate can do.
 
     Parameters
@@ -63,6 +71,8 @@ def find_features(candidate: Candidate, folder: Path) -> Features:
         The format and its options.
     folder : Path
         An empty folder to work in; what is made is removed again.
+    stopped : callable
+        Whether to leave out what has not been tried yet.
 
     Returns
     -------
@@ -79,11 +89,12 @@ def find_features(candidate: Candidate, folder: Path) -> Features:
         "shrink": _shrink,
     }
     for name, trial in trials.items():
-        found.can[name] = _try(found, name, partial(trial, candidate, folder), folder)
+        stop = stopped()
+        found.can[name] = None if stop else _try(found, name, partial(trial, candidate, folder), folder)
     return found
 
 
-def find_encryption(candidate: Candidate, folder: Path) -> Features:
+def find_encryption(candidate: Candidate, folder: Path, stopped: Stopped = _never) -> Features:
     """Try whether a candidate's content can be encrypted. LUKS takes seconds, by design.
 
     Parameters
@@ -92,6 +103,8 @@ def find_encryption(candidate: Candidate, folder: Path) -> Features:
         The format and its options.
     folder : Path
         An empty folder to work in; what is made is removed again.
+    stopped : callable
+        Whether to leave out what has not been tried yet.
 
     Returns
     -------
@@ -100,10 +113,11 @@ def find_encryption(candidate: Candidate, folder: Path) -> Features:
     """
     found = Features()
     for cipher in ("luks", "aes"):
-        if not found.can.get("encryption"):
-            found.can["encryption"] = _try(
-                found, f"encryption with {cipher}", partial(_encryption, candidate, folder, cipher), folder
-            )
+        if stopped():
+            found.can.setdefault("encryption", None)
+        elif not found.can.get("encryption"):
+            trial = partial(_encryption, candidate, folder, cipher, stopped)
+            found.can["encryption"] = _try(found, f"encryption with {cipher}", trial, folder)
             found.cipher = cipher if found.can["encryption"] else None
     return found
 
@@ -193,7 +207,7 @@ def _shrink(candidate: Candidate, folder: Path) -> bool:
     return _resized(candidate, folder, _SIZE // 2)
 
 
-def _encryption(candidate: Candidate, folder: Path, cipher: str) -> bool:
+def _encryption(candidate: Candidate, folder: Path, cipher: str, stopped: Stopped) -> bool:
     """Make an encrypted image, write to it, and see that what was written is not to be found in it."""
     path, secret = folder / "image", folder / "secret"
     secret.write_text(secrets.token_hex(16))
@@ -206,7 +220,7 @@ def _encryption(candidate: Candidate, folder: Path, cipher: str) -> bool:
     command = ["qemu-img", "create", "-q", *key, "-f", candidate.format, *given, str(path), str(_SIZE)]
     for attempt in range(_TRIES):
         done = run(command, timeout=60, memory=8 << 30, check=attempt == _TRIES - 1)
-        if done.returncode == 0 or _BUSY not in done.stderr:
+        if done.returncode == 0 or _BUSY not in done.stderr or stopped():
             break
     if done.returncode != 0:
         run(command, timeout=60, memory=8 << 30)  # once more, for its error

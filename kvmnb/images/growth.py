@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kvmnb.errors import BadValue, KvmnbError
 from kvmnb.images import material, qemu_img
-from kvmnb.images.asked import at_once, sizes_asked
+from kvmnb.images.asked import sizes_asked
 from kvmnb.images.bench import LARGE, stride
 from kvmnb.images.candidates import CANDIDATES, Candidate, choose
 from kvmnb.images.compare import MakeSteps, now
@@ -18,7 +18,7 @@ from kvmnb.images.found import plain_words, status_of
 from kvmnb.images.installed import formats as known_formats
 from kvmnb.images.material import Material
 from kvmnb.images.sizes import create, remove, size_of
-from kvmnb.images.workspace import folder, require_space, why, workspace
+from kvmnb.images.workspace import folder, lacks, require_space, why, workspace
 from kvmnb.schema import GROWTH, LAYERS, returns
 
 if TYPE_CHECKING:
@@ -95,13 +95,16 @@ def _grown(candidate: Candidate, image: Path, made: Material, steps: int) -> Ite
         "status": "ok",
         "problem": None,
     }
+    unknown = {"written": None, "apparent": None, "allocated": None}
     pieces = made.data // LARGE
     apart = stride(made.size // LARGE * LARGE, LARGE, pieces)
     places = [number * apart % (made.size // LARGE * LARGE) for number in range(pieces)]
     written = step = 0
+    lack = lacks(candidate, image.parent, made.size, made.data)
+    if lack is not None:
+        yield {**row, **unknown, "step": 0, "status": "no space", "problem": lack}
+        return
     try:
-        if candidate.whole:
-            require_space(image.parent, at_once(made.size, made.data), f"Creating {candidate.name!r}")
         create(candidate, image, made.size)
         for step in range(steps + 1):
             until = pieces * step // steps
@@ -112,15 +115,8 @@ def _grown(candidate: Candidate, image: Path, made: Material, steps: int) -> Ite
             told = {"written": written * LARGE, "apparent": size.apparent, "allocated": size.allocated}
             yield {**row, "step": step, **told}
     except (KvmnbError, OSError) as error:
-        unknown = {"written": None, "apparent": None, "allocated": None}
-        said = why(error)
-        yield {
-            **row,
-            "step": step,
-            **unknown,
-            "status": status_of("failed", said),
-            "problem": plain_words(said),
-        }
+        status, said = status_of("failed", why(error)), plain_words(why(error))
+        yield {**row, **unknown, "step": step, "status": status, "problem": said}
     finally:
         remove(image)
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kvmnb.errors import BadValue, KvmnbError
+from kvmnb.images.asked import at_once
+from kvmnb.images.candidates import Candidate
 from kvmnb.programs import run
 from kvmnb.units import format_size
 
@@ -78,6 +80,14 @@ def require_space(place: Path, need: int, what: str) -> None:
             f"{what} needs {format_size(need)}, and {str(place)!r} has {format_size(free)} free",
             "free space, choose another place, or compare with less data or fewer formats",
         )
+
+
+def lacks(candidate: Candidate, place: Path, size: int, data: int) -> str | None:
+    """Say what space is lacking for a candidate that takes all of its own at once; None where none is."""
+    wanted, free = at_once(size, data), shutil.disk_usage(place).free
+    if not candidate.whole or wanted <= free:
+        return None
+    return f"it takes all of its space at once: {format_size(wanted)}, of which {format_size(free)} are free"
 
 
 def why(error: KvmnbError | OSError) -> str:

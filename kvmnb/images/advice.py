@@ -156,7 +156,8 @@ def _dead(qcow: _Row, qcow2: _Row) -> _Verdict:
     if less:
         return False, f"it has {_listed(sorted(less))}, and qcow2 has not"
     order = [feature for feature in FEATURES if feature in more]
-    return bool(more), f"qcow2 can all that it can, and {_listed(order)} besides"
+    besides = f"{_listed(order)} besides" if order else "no more"
+    return bool(more), f"qcow2 can all that it can, and {besides}"
 
 
 def _fastest(measured: _Measured) -> _Verdict:

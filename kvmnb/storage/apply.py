@@ -6,7 +6,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
@@ -89,7 +89,12 @@ def apply(
         raise ReadOnly(
             f"This connection to {connection.uri} is for reading", "use kvmnb.connect(readonly=False)"
         )
-    checked = check(plan.title, plan.actions, read_inventory(connection))
+    with ExitStack() as locked:
+        # In one order, so that two plans cannot wait for each other: what another thread of this process
+        # has half made in one of these pools must not be taken for what was there.
+        for pool in sorted({action.pool for action in plan.actions}):
+            locked.enter_context(_locks[connection.uri, pool])
+        checked = check(plan.title, plan.actions, read_inventory(connection))
     if checked.problems:
         raise refusal(checked.problems)
     run = _Run(connection, audit, progress)

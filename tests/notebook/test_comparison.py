@@ -44,9 +44,9 @@ def test_sizes_are_in_words(compared: pd.DataFrame) -> None:
     table = show_sizes(compared)
     texts = table.texts.set_index("format")
     assert texts.index.tolist() == ["raw", "qcow2", "luks"]
-    assert texts.loc["raw"].tolist()[:3] == ["1 GiB", "4 KiB", "32 MiB"]
+    assert list(texts.loc["raw"])[:3] == ["1 GiB", "4 KiB", "32 MiB"]
     assert texts.loc["raw"]["create"] == "5.1 ms"
-    assert texts.loc["qcow2"].tolist()[:3] == ["192.02 KiB", "196 KiB", UNKNOWN]
+    assert list(texts.loc["qcow2"])[:3] == ["192.02 KiB", "196 KiB", UNKNOWN]
     assert set(texts.loc["luks"]) == {UNKNOWN}
     assert set(texts.columns) <= table.right
     assert "format" not in table.right
@@ -58,7 +58,7 @@ def test_features_are_yes_no_or_unknown(compared: pd.DataFrame) -> None:
     table = show_features(compared)
     texts = table.texts.set_index("format")
     assert texts.columns.tolist() == [*FEATURES, "cipher"]
-    told = texts.loc["qcow2"][["snapshots", "shrink", "grow", "cipher"]].tolist()
+    told = list(texts.loc["qcow2"][["snapshots", "shrink", "grow", "cipher"]])
     assert told == ["yes", "no", UNKNOWN, "luks"]
     assert table.note == "luks: cannot be created (no key)"
 

@@ -83,10 +83,10 @@ class Recorder:
         running: dict[int, Step] = {}
 
         def begin(
-            args: Sequence[str], memory: int | None, cpu: int | None, stdin: int = subprocess.PIPE
+            args: Sequence[str], memory: int | None, cpu_seconds: int | None, stdin: int = subprocess.PIPE
         ) -> subprocess.Popen[bytes]:
             step = Step("run", tuple(args))
-            process = start(args, memory, cpu, stdin)
+            process = start(args, memory, cpu_seconds, stdin)
             self.steps.append(step)
             running[process.pid] = step
             return process

@@ -15,7 +15,7 @@ _ROOT = Path(kvmnb.__file__).parent
 _PURE = [
     "errors",
     "units",
-    "images/answers",
+    *(f"images/{name}" for name in ("advice", "answers", "asked", "candidates")),
     "images/headers",
     *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats", "images")),
     *(

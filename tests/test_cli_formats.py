@@ -142,6 +142,15 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, phase: str) -> None:
     assert children_of(process.pid) == []
 
 
+def test_what_is_told_to_ignore_a_closed_terminal_goes_on(tmp_path: Path) -> None:
+    command = ["nohup", sys.executable, "-m", "kvmnb", "formats", "--in", str(tmp_path), *_SMALL, "raw"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _begun(tmp_path, process, "throughput")
+        process.send_signal(signal.SIGHUP)
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_request_to_end_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     with _comparing(tmp_path, *_SMALL, "raw") as process:

@@ -111,19 +111,19 @@ def workspace(place: Path) -> Iterator[Path]:
     Path
         The folder, by a path that holds as long as this process has it open.
     """
-    _sweep(place)
     own, lock = _locked(place)
     while not (own / _LOCK).exists():  # swept by another in the moment before it was locked
         os.close(lock)
         own, lock = _locked(place)
     opened = os.open(own, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        _sweep(place, own)
         # The place may be called anything; what the programs are given has no blank, comma or colon in it.
         yield Path(f"/proc/{os.getpid()}/fd/{opened}")
     finally:
+        os.close(lock)  # first: on NFS a file that is open stays, and its folder with it
         shutil.rmtree(own, ignore_errors=True)
         os.close(opened)
-        os.close(lock)
 
 
 def _locked(place: Path) -> tuple[Path, int]:
@@ -146,13 +146,14 @@ def _locked(place: Path) -> tuple[Path, int]:
     return own, lock
 
 
-def _sweep(place: Path) -> None:
+def _sweep(place: Path, own: Path) -> None:
     """Remove the folders of this user whose owner has ended without doing so."""
-    for left in place.glob(f"{_PREFIX}*"):
+    user = own.stat().st_uid  # a server may call us by another name than this host
+    for left in set(place.glob(f"{_PREFIX}*")) - {own}:
         try:
             told = left.lstat()
             # In a place where all may write, another user's folder or link is a trap.
-            if told.st_uid == os.geteuid() and stat.S_ISDIR(told.st_mode):
+            if told.st_uid == user and stat.S_ISDIR(told.st_mode):
                 _remove_idle(left, time.time() - told.st_mtime)
         except OSError:  # still at work, or just being removed by somebody else
             continue
@@ -160,7 +161,7 @@ def _sweep(place: Path) -> None:
 
 def _remove_idle(left: Path, age: float) -> None:
     try:
-        lock = os.open(left / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        lock = os.open(left / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:  # killed before it was locked, unless it is just being made
         if age > _BEING_MADE:
             left.rmdir()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kvmnb.errors import BadValue
-from kvmnb.notebook.tables import UNKNOWN, Table, show
+from kvmnb.notebook.tables import UNKNOWN, Table, printable, show
 from kvmnb.schema import FEATURES, FORMATS, WORKLOADS
 from kvmnb.units import format_size
 
@@ -29,7 +29,7 @@ def about_comparison(comparison: pd.DataFrame) -> str:
     """Say in a sentence where and with what a comparison was made."""
     told: Mapping[Any, Any] = _checked(comparison).attrs
     modes = comparison["cache"].dropna().unique()
-    return (
+    return printable(
         f"Disks of {format_size(told['size'])} with {format_size(told['data'])} of data, in {told['where']} "
         f"({told['filesystem']}) on {told['host']}, with qemu-img {told['qemu']}; throughput with cache="
         f"{', '.join(modes) or 'unknown'} in {told['rounds']} rounds."
@@ -97,7 +97,7 @@ def show_speed(comparison: pd.DataFrame) -> Table:
         Per candidate and workload the median of the rounds, and in brackets the slowest and the fastest.
     """
     told = _checked(comparison)
-    texts = pd.DataFrame({"format": told["candidate"]}, dtype="object")
+    texts = pd.DataFrame({"format": [printable(name) for name in told["candidate"]]}, dtype="object")
     for workload in WORKLOADS:
         columns = [told[f"{workload}{end}"] for end in ("", "_low", "_high")]
         texts[workload.replace("_", " ")] = [_spread(*three) for three in zip(*columns, strict=True)]
@@ -125,4 +125,4 @@ def _unmeasured(told: pd.DataFrame) -> str:
     """Say which candidates could not be measured, and why."""
     left = told[told["status"] != "ok"]
     rows = zip(left["candidate"], left["status"], left["problem"], strict=True)
-    return "; ".join(f"{name}: {status} ({problem})" for name, status, problem in rows)
+    return printable("; ".join(f"{name}: {status} ({problem})" for name, status, problem in rows))

@@ -164,7 +164,8 @@ def test_a_folder_that_was_never_locked_goes_once_it_is_old(tmp_path: Path) -> N
         assert (used / "file").exists()  # it is not known whose it is
 
 
-def test_a_trap_of_another_user_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@NOT_ROOT
+def test_a_trap_of_another_user_is_left_alone(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "lock").touch()
@@ -179,7 +180,7 @@ def test_a_trap_of_another_user_is_left_alone(tmp_path: Path, monkeypatch: pytes
     foreign = place / ".kvmnb-comparison-foreign"
     foreign.mkdir()
     (foreign / "lock").touch()
-    monkeypatch.setattr(os, "geteuid", lambda: foreign.stat().st_uid + 1)
+    os.chown(foreign, 12345, -1)
     with workspace(place):
         assert (foreign / "lock").exists()
 

@@ -36,6 +36,8 @@ def test_it_says_where_and_with_what(compared: pd.DataFrame) -> None:
         "Disks of 1 GiB with 32 MiB of data, in /data/vm (ext4) on node1, with qemu-img 7.2.22; "
         "throughput with cache=none in 3 rounds."
     )
+    compared.attrs["where"] = "/data/\x1b[31m\nvm"
+    assert r" in /data/\x1b[31m\nvm (ext4) " in about_comparison(compared)
     compared["cache"] = pd.array([None] * 3, dtype="string")
     assert "cache=unknown in 3 rounds" in about_comparison(compared)
 
@@ -88,6 +90,16 @@ def test_every_candidate_is_a_line_and_nothing_is_html(shown: object) -> None:
     whole = shown(made.formats())  # type: ignore[operator]
     assert whole.texts["format"].tolist() == list(SIZES)
     assert whole.note == "vpc: failed (no room)"
+
+
+@pytest.mark.parametrize("shown", [show_sizes, show_features, show_speed])
+def test_a_name_cannot_break_a_line(shown: object) -> None:
+    hostile = made.candidate("qcow2 x=\x1b[2J\n", GIB, 0, status="failed", problem="two\nlines")
+    table = shown(made.formats(hostile))  # type: ignore[operator]
+    lines = repr(table).splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith(r"qcow2 x=\x1b[2J\n")
+    assert lines[2] == r"qcow2 x=\x1b[2J\n: failed (two\nlines)"
 
 
 @pytest.mark.parametrize("shown", [about_comparison, show_sizes, show_features, show_speed])

@@ -137,7 +137,9 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, phase: str) -> None:
             time.sleep(0.1)
             process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, b"", b"")
+    # The second may come when all is done but for Python's own end.
+    assert process.returncode in ({130, -signal.SIGINT} if phase == "features" else {130})
+    assert (out, err) == (b"", b"")
     assert contents(tmp_path) == before
     assert children_of(process.pid) == []
 

@@ -26,7 +26,7 @@ _PIECE = 1 << 20
 _OLD, _NEW = "0x6b", "0x76"
 
 #: LUKS times the processor before it makes a key, which fails now and then on a busy one.
-_TRIES = 12
+_TRIES = 40
 
 #: What qemu-img says then. It has no code for it.
 _BUSY = "Unable to get accurate CPU usage"
@@ -115,7 +115,7 @@ def find_encryption(candidate: Candidate, folder: Path, stopped: Stopped = _neve
     for cipher in ("luks", "aes"):
         if stopped():
             found.can.setdefault("encryption", None)
-        elif not found.can.get("encryption"):
+        elif found.can.get("encryption", False) is False:  # an untried better cipher is not replaced
             trial = partial(_encryption, candidate, folder, cipher, stopped)
             found.can["encryption"] = _try(found, f"encryption with {cipher}", trial, folder)
             found.cipher = cipher if found.can["encryption"] else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,9 +117,15 @@ def test_a_processor_too_busy_for_luks_is_no_lack_of_the_format(
     said = room._BUSY
     command = tmp_path / "bin" / "qemu-img"
     command.parent.mkdir()
-    command.write_text(f"#!/bin/sh\necho 'qemu-img: x: {said}' >&2\nexit 1\n")
+    # The weaker cipher would work: it is not to be taken for the best.
+    command.write_text(
+        f"#!/bin/sh\ncase $* in *format=luks*) echo 'qemu-img: x: {said}' >&2; exit 1;; esac\n"
+        f'exec {shutil.which("qemu-img")} "$@"\n'
+    )
     command.chmod(0o755)
     monkeypatch.setenv("PATH", str(command.parent), prepend=":")
     work = tmp_path / "work"
     work.mkdir()
-    assert find_encryption(_NAMED["qcow2"], work).can == {"encryption": None}
+    found = find_encryption(_NAMED["qcow2"], work)
+    assert (found.can, found.cipher) == ({"encryption": None}, None)
+    assert [said in reason for reason in found.reasons] == [True]

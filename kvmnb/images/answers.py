@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from kvmnb.images.headers import Named
+
 
 @dataclass(frozen=True, slots=True)
 class Info:
@@ -124,6 +126,12 @@ class Images(Protocol):
 
     def is_link(self, path: str) -> bool:
         """Tell whether a symbolic link lies at a path."""
+
+    def links(self, path: str) -> int:
+        """Count the names of a file, hard links; zero where it cannot be known."""
+
+    def named(self, path: str) -> Named:
+        """Read which other files a file names, if it is an image of the format that it begins as."""
 
     def free(self, folder: str) -> int:
         """Give the space that is left for this user in a folder's file system, in bytes."""

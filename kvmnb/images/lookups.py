@@ -10,6 +10,7 @@ from typing import TypeVar
 from kvmnb.errors import KvmnbError
 from kvmnb.images import look
 from kvmnb.images.answers import Check, Info, Snapshot
+from kvmnb.images.headers import Named, looks_like, named
 from kvmnb.images.opening import chain
 
 _T = TypeVar("_T")
@@ -68,6 +69,19 @@ class Lookups:
     def is_link(path: str) -> bool:
         """Tell whether a symbolic link lies at a path."""
         return os.path.islink(path)  # noqa: PTH114 - of a path that is too long, no error
+
+    @staticmethod
+    def links(path: str) -> int:
+        """Count the names of a file, hard links; zero where it cannot be known."""
+        try:
+            return os.stat(path).st_nlink  # noqa: PTH116 - beside the other calls by path, one idiom
+        except (OSError, ValueError):
+            return 0
+
+    @staticmethod
+    def named(path: str) -> Named:
+        """Read which other files a file names, if it is an image of the format that it begins as."""
+        return named(path, looks_like(path) or "raw")
 
     @staticmethod
     def free(folder: str) -> int:

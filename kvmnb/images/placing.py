@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kvmnb.errors import BadImage, ProgramFailed
 from kvmnb.storage.files import publish
 
 
@@ -23,21 +23,36 @@ def newly(path: str) -> Iterator[Path]:
     path : str
         Where the file is to lie in the end. Never takes the place of a file that has appeared meanwhile.
 
+    Raises
+    ------
+    KvmnbError
+        It could not be made, or a file has appeared there; the message names the place, not the folder.
+
     Yields
     ------
     Path
         Where to make it.
     """
     place = Path(path)
-    folder = Path(tempfile.mkdtemp(prefix=".kvmnb-", dir=place.parent))
     try:
-        part = folder / place.name
-        yield part
-        _to_disk(part)
-        publish(part, place)
-        _to_disk(place.parent)
-    finally:
-        shutil.rmtree(folder)
+        with tempfile.TemporaryDirectory(prefix=".kvmnb-", dir=place.parent) as folder:
+            part = Path(folder) / place.name
+            try:
+                yield part
+            except ProgramFailed as error:
+                raise ProgramFailed(error.what.replace(str(part), path), error.remedy) from error
+            _to_disk(part)
+            publish(part, place)
+            _to_disk(place.parent)
+    except FileExistsError as error:
+        raise BadImage(
+            f"A file has appeared at {path!r} meanwhile", "choose another name; nothing is written over"
+        ) from error
+    except OSError as error:
+        raise BadImage(
+            f"The image {path!r} could not be made: {error.strerror or error}",
+            "see that its folder is there, has space left and may be written to",
+        ) from error
 
 
 def _to_disk(path: Path) -> None:

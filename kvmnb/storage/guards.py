@@ -5,10 +5,12 @@ One set of rules for volumes and for images that are in no pool. Pure.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+from kvmnb.images.headers import Named, is_path, resolve
 from kvmnb.storage.model import Inventory, Problem, Volume
-from kvmnb.storage.usage import Usage
+from kvmnb.storage.usage import MOST_FILES, Usage
 
 
 def image(path: str, seen: Inventory) -> Volume:
@@ -74,10 +76,19 @@ def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
 
 
 def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say which images lie on a volume and would be lost with it, also in pools that are not running."""
+    """Say which images lie on a volume and would be lost with it, also in pools that are not running.
+
+    And which files beside it do so, though no pool has them, or has them only once it is refreshed.
+    """
     usage = Usage.of(seen)
     path = usage.real(volume.path)
-    overlays = usage.overlays.get(path, [])
+    identity = seen.reader.identity(path)
+    overlays = [
+        overlay
+        for base, above in usage.overlays.items()
+        if base == path or (identity is not None and seen.reader.identity(base) == identity)
+        for overlay in above
+    ]
     holders = usage.data_of(path)
     idle = dict.fromkeys(usage.idle_overlays(path))
     found = [(v.pool, v.name) for v in overlays] + list(idle)
@@ -104,6 +115,63 @@ def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]
                 _field(volume),
                 "warn",
             )
+    yield from _beside(volume, seen, verb)
+
+
+def _beside(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
+    """Say which files of an image's own folder need it, also those that no pool has."""
+    images, reader, usage = seen.reader.images, seen.reader, Usage.of(seen)
+    if images is None:
+        return
+    names = {volume.path, usage.real(volume.path)}
+    found = []
+    for folder in dict.fromkeys(os.path.dirname(name) for name in sorted(names)):  # noqa: PTH120 - of the host
+        entries = reader.entries(folder) or ()
+        for entry in entries[:MOST_FILES]:
+            path = f"{folder.rstrip('/')}/{entry}"
+            if path not in names and _needs(images.named(path), path, names, seen):
+                found.append(repr(path))
+        if len(entries) > MOST_FILES:
+            yield Problem(
+                f"The folder {folder!r} has more than {MOST_FILES} files, not all of which were looked at",
+                f"see for yourself that nothing lies on the {_kind(volume)} before you {verb} it",
+                _field(volume),
+                "warn",
+            )
+    if found:
+        yield Problem(
+            f"{_called(volume)} lies below {listing(found)}, which cannot be read without it",
+            f"remove what lies on it before you {verb} it",
+            _field(volume),
+        )
+
+
+def _needs(named: Named, path: str, names: set[str], seen: Inventory) -> bool:
+    """Tell whether a file names an image under one of its names; of a volume, libvirt tells the backing."""
+    usage, reader = Usage.of(seen), seen.reader
+    identities = {reader.identity(name) for name in names} - {None}
+    known = usage.real(path) in usage.by_path
+    for name in named.parts if known else (named.backing, *named.parts):
+        file = (name or "").removeprefix("file:")
+        if is_path(file):
+            if reader.identity(resolve(path, file)) in identities:
+                return True
+        elif any(own in file.replace("\\", "") for own in names):  # within json: and the like
+            return True
+    return False
+
+
+def memory_saved(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
+    """Say that guests which are off have their memory saved, which knows what the disks held."""
+    usage = Usage.of(seen)
+    uses = usage.uses_of(usage.real(volume.path))
+    for name in dict.fromkeys(use.guest.name for use in uses if use.guest.saved):
+        yield Problem(
+            f"Guest {name!r} has its memory saved, and would go on with disks that are no longer as it knows "
+            "them",
+            f"before you {verb}, start it and shut it down, or give its memory up: virsh managedsave-remove",
+            _field(volume),
+        )
 
 
 def running_users(volume: Volume, seen: Inventory, *, direct: bool = False) -> list[str]:

@@ -16,8 +16,8 @@ from kvmnb.images.headers import FORMATS, is_beside
 from kvmnb.images.options import read_options
 from kvmnb.storage import guards, rules
 from kvmnb.storage.action import Expectation
-from kvmnb.storage.model import FOLDER_POOLS, Inventory, Problem
-from kvmnb.storage.usage import MOST_FILES, Usage
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, Problem, Volume
+from kvmnb.storage.usage import Usage
 from kvmnb.units import format_size
 
 #: Formats that can be made: luks wants a secret, which the kit does not hand over.
@@ -102,7 +102,7 @@ def new_file(path: str, seen: Inventory, field: str) -> Iterator[Problem]:
         yield Problem(
             f"You may not write in the folder {folder!r}", "ask as a user who may, or give another", field
         )
-    if seen.kind(path) != "missing":
+    if seen.kind(path) != "missing" or (images is not None and images.is_link(path)):
         yield Problem(
             f"Something lies at {path!r} already", "choose another name; nothing is written over", field
         )
@@ -132,8 +132,13 @@ def pool_of(path: str, seen: Inventory) -> str | None:
     return None
 
 
-def existing(path: str, format: str, seen: Inventory, fields: tuple[str, str]) -> Iterator[Problem]:
-    """Say why there is no image of that format at a path that could be changed or copied."""
+def existing(
+    path: str, format: str, seen: Inventory, fields: tuple[str, str], *, whole: bool = True
+) -> Iterator[Problem]:
+    """Say why there is no image of that format at a path that could be changed or copied.
+
+    ``whole``: with all that it lies on, as most commands of qemu-img need it.
+    """
     problems = [*path_problems(path, fields[0]), *elsewhere(seen)]
     if format not in FORMATS:
         known = ", ".join(FORMATS)
@@ -155,10 +160,10 @@ def existing(path: str, format: str, seen: Inventory, fields: tuple[str, str]) -
                 f"The content of {path!r} is encrypted, and wants a secret, which the kit does not hand over"
             )
             yield Problem(what, "do it by hand with qemu-img", fields[0])
-        yield from _below(path, format, seen, fields[0])
+        yield from _below(path, format, seen, fields[0], whole=whole)
 
 
-def _below(path: str, format: str, seen: Inventory, field: str) -> Iterator[Problem]:
+def _below(path: str, format: str, seen: Inventory, field: str, *, whole: bool) -> Iterator[Problem]:
     """Say why what an image lies on must not be opened: any file of the host could be read by that."""
     if seen.reader.images is None or seen.reader.kind(path) == "missing":
         return  # it is there only by assumption, made by a step of this plan
@@ -168,6 +173,19 @@ def _below(path: str, format: str, seen: Inventory, field: str) -> Iterator[Prob
         return
     usage = Usage.of(seen)
     for below, kind in chain:
+        if whole and seen.kind(below) == "missing":
+            yield Problem(
+                f"The image {path!r} lies on {below!r}, which is not there",
+                "bring it back, or start the pool or mount the file system that it is in",
+                field,
+            )
+        users = guards.running_users(guards.image(below, seen), seen, direct=True) if whole else []
+        if users:
+            yield Problem(
+                f"The image {path!r} lies on {below!r}, which is open in {guards.listing(users)}",
+                "shut the guest off first: what lies below an overlay must stay as it is",
+                field,
+            )
         if is_beside(path, below) or usage.real(below) in usage.by_path:
             continue
         yield Problem(
@@ -270,14 +288,13 @@ def space_problems(path: str, need: int, seen: Inventory, *, at_once: bool, fiel
 
 def overlays_on(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
     """Say which images lie on one: volumes of any pool, and files beside it that no pool has."""
-    yield from _for("path", guards.overlays_on(guards.image(path, seen), seen, verb))
-    yield from _beside(path, seen, verb)
+    yield from _for("path", guards.overlays_on(_at(path, seen), seen, verb))
+    yield from _other_names(path, seen, verb)
 
 
 def in_use(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
     """Say who needs an image: guests, running or not, overlays, and what could not be looked at."""
-    yield from _for("path", guards.in_use(guards.image(path, seen), seen, verb))
-    yield from _beside(path, seen, verb)
+    yield from _for("path", guards.in_use(_at(path, seen), seen, verb))
 
 
 def held_open(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
@@ -285,26 +302,37 @@ def held_open(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
     yield from _for("path", guards.held_open(guards.image(path, seen), seen, verb))
 
 
-def _for(field: str, problems: Iterator[Problem]) -> Iterator[Problem]:
-    return (replace(problem, field=field) for problem in problems)
+def memory_saved(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
+    """Say that guests which are off will go on with what they knew of an image."""
+    yield from _for("path", guards.memory_saved(guards.image(path, seen), seen, verb))
 
 
-def _beside(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
-    usage, folder, reader = Usage.of(seen), folder_of(path), seen.reader
-    identity = reader.identity(path)
-    found = []
-    for name in (reader.entries(folder) or ())[:MOST_FILES]:
-        beside = f"{folder.rstrip('/')}/{name}"
-        if beside != path and usage.real(beside) not in usage.by_path:
-            below = (reader.backing_file(beside), reader.data_file(beside))
-            if identity and any(one and reader.identity(one) == identity for one in below):
-                found.append(repr(beside))
-    if found:
+def _at(path: str, seen: Inventory) -> Volume:
+    """Give what lies at a path under just that path: where it is a link, what lies beside that counts too."""
+    return replace(guards.image(path, seen), path=path)
+
+
+def _other_names(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
+    """Say that a file has more names than are known: under each of them something may lie on it."""
+    images, reader, usage = seen.reader.images, seen.reader, Usage.of(seen)
+    if images is None or images.links(path) < 2:
+        return
+    identity, real = reader.identity(path), usage.real(path)
+    folder = folder_of(real)
+    names = {f"{folder.rstrip('/')}/{name}" for name in reader.entries(folder) or ()} | {*usage.by_path}
+    known = [name for name in names if reader.identity(name) == identity and not images.is_link(name)]
+    more = images.links(path) - len(known)
+    if more > 0:
         yield Problem(
-            f"Image {path!r} lies below {guards.listing(found)}, which cannot be read without it",
-            f"remove what lies on it before you {verb} it",
+            f"The file {path!r} has {more} more name(s), hard links in other folders, and what lies on it "
+            "there cannot be known",
+            f"make a copy and {verb} that, or remove its other names first, which find -samefile lists",
             "path",
         )
+
+
+def _for(field: str, problems: Iterator[Problem]) -> Iterator[Problem]:
+    return (replace(problem, field=field) for problem in problems)
 
 
 def text(value: object, field: str) -> str:
@@ -315,6 +343,13 @@ def text(value: object, field: str) -> str:
         raise BadValue(
             f"The {field.replace('_', ' ')} of an image is text, not {value!r}", f"give {field} as text"
         )
+    return value
+
+
+def flag(value: object, field: str) -> bool:
+    """Give a field as yes or no: the text "no", taken for true, would cut off what should stay."""
+    if not isinstance(value, bool):
+        raise BadValue(f"{field} is True or False, not {value!r}", f"give {field}=True or {field}=False")
     return value
 
 

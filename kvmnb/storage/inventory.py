@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -67,6 +68,18 @@ def _each(read: Callable[[_T], _R | None], things: list[_T]) -> list[_R]:
         return [result for batch in workers.map(read_all, batches) for result in batch if result is not None]
 
 
+def _guest(raw: libvirt.virDomain) -> Guest | None:
+    found = objects.guest(raw)
+    if found is None or found.running:
+        return found
+    try:
+        return replace(found, saved=bool(raw.hasManagedSaveImage(0)))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_SUPPORT}:
+            return found
+        return replace(found, problem=found.problem or error.get_error_message())
+
+
 class LiveReader:
     """Looks things up on a host and, where the host is this machine, in its file system.
 
@@ -118,7 +131,7 @@ class LiveReader:
     def guests(self) -> tuple[Guest, ...]:
         """Read all guests, running or not."""
         raw_guests = self._connection.read("list the guests", lambda c: c.listAllDomains(0))
-        return tuple(_each(objects.guest, raw_guests))
+        return tuple(_each(_guest, raw_guests))
 
     def formats(self, pool_type: str) -> tuple[str, ...]:
         """Give the volume formats that this libvirt knows for a type of pool."""

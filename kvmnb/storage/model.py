@@ -188,6 +188,8 @@ class Guest:
     other_disks: tuple[Disk, ...] = ()
     #: Files that are no disks, as (role, path): kernel, initrd, nvram …
     files: tuple[tuple[str, str], ...] = ()
+    #: Whether it is off with its memory saved, so that it will go on rather than boot.
+    saved: bool = False
     #: What is handed to QEMU as it is and holds a slash, so that a path may stand anywhere in it.
     arguments: tuple[str, ...] = ()
     problem: str = ""

@@ -58,6 +58,7 @@ class ConvertImage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", write_options(self.options))
+        image_rules.flag(self.compress, "compress")
         for field in ("source", "source_format", "target", "target_format"):
             object.__setattr__(self, field, image_rules.text(getattr(self, field), field))
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from kvmnb.errors import BadImage
 from kvmnb.images import qemu_img
 from kvmnb.images.answers import Info
+from kvmnb.images.headers import FORMATS
 from kvmnb.images.options import write_options
 from kvmnb.images.placing import newly
 from kvmnb.storage import guards, image_rules, rules
@@ -22,6 +24,10 @@ from kvmnb.units import format_size, parse_size
 
 if TYPE_CHECKING:
     import libvirt
+
+#: Formats that can lie on another image, and on which. A qcow image cannot say the format of what it lies on,
+#: and a qed image says it of raw alone, so that QEMU would guess it.
+OVERLAYS = {"qcow2": FORMATS, "qed": ("raw",), "vmdk": ("vmdk",)}
 
 
 @dataclass(frozen=True)
@@ -87,13 +93,24 @@ class CreateImage:
         yield from image_rules.in_pool(self.path, seen, "path")
 
     def _backing_problems(self, seen: Inventory) -> Iterator[Problem]:
-        if self.format not in {"qcow2", "qcow", "qed", "vmdk"}:
-            yield Problem(f"A {self.format} image can be no overlay", "choose qcow2", "format")
+        if self.format not in OVERLAYS:
+            yield Problem(
+                f"A {self.format} image can be no overlay that says the format of what it lies on",
+                "choose qcow2",
+                "format",
+            )
             return
         if not self.backing_path:
             yield Problem("The format of no backing image was said", "say backing_path", "backing_path")
             return
         fields = ("backing_path", "backing_format")
+        if self.backing_format in FORMATS and self.backing_format not in OVERLAYS[self.format]:
+            yield Problem(
+                f"A {self.format} image can lie on a {OVERLAYS[self.format][0]} image only",
+                "choose qcow2",
+                "format",
+            )
+            return
         problems = [*image_rules.existing(self.backing_path, self.backing_format, seen, fields)]
         yield from problems
         if problems:
@@ -195,7 +212,7 @@ class DeleteImage:
         problems = [*image_rules.path_problems(self.path, "path"), *image_rules.elsewhere(seen)]
         yield from problems
         images = seen.reader.images
-        if problems or images is None or seen.kind(self.path) == "missing":
+        if problems or images is None or self.already(seen):
             return
         if images.is_link(self.path) or seen.kind(self.path) != "file":
             what = "a link" if images.is_link(self.path) else f"no file but a {seen.kind(self.path)}"
@@ -215,13 +232,21 @@ class DeleteImage:
         yield from image_rules.in_pool(self.path, seen, "path")
 
     def already(self, seen: Inventory) -> bool:
-        return self.path.startswith("/") and seen.kind(self.path) == "missing"
+        images = seen.reader.images
+        is_link = images is not None and self.path.startswith("/") and images.is_link(self.path)
+        return self.path.startswith("/") and seen.kind(self.path) == "missing" and not is_link
 
     def assume(self, seen: Inventory) -> Inventory:
         return seen.assume_kind(self.path, "missing")
 
     def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
-        Path(self.path).unlink()
+        try:
+            Path(self.path).unlink()
+        except OSError as error:
+            raise BadImage(
+                f"The image {self.path!r} could not be deleted: {error.strerror}",
+                "see that it is still there and that you may remove files of its folder",
+            ) from error
 
     def expected(self) -> tuple[Expectation, ...]:
         return (image_rules.presence(self.path, "absent"),)

@@ -46,6 +46,7 @@ class ResizeImage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", parse_size(self.size))
+        image_rules.flag(self.shrink, "shrink")
         for field in ("path", "format"):
             object.__setattr__(self, field, image_rules.text(getattr(self, field), field))
 
@@ -83,6 +84,7 @@ class ResizeImage:
         yield from image_rules.space_problems(self.path, more, seen, at_once=False, field="size")
         doing = "resize it; virsh blockresize grows a running guest's disk"
         yield from image_rules.held_open(self.path, seen, doing)
+        yield from image_rules.memory_saved(self.path, seen, "resize its disk")
         yield from image_rules.in_pool(self.path, seen, "path")
 
     def _shrink_problems(self, told: Info, seen: Inventory) -> Iterator[Problem]:
@@ -155,11 +157,12 @@ class RepairImage:
         return ["qemu-img", "check", "-r", "all", "-f", self.format, self.path]
 
     def problems(self, seen: Inventory) -> Iterator[Problem]:
-        problems = [*image_rules.existing(self.path, self.format, seen, ("path", "format"))]
+        problems = [*image_rules.existing(self.path, self.format, seen, ("path", "format"), whole=False)]
         yield from problems
         if problems or seen.reader.images is None or self.already(seen):
             return
         yield from image_rules.held_open(self.path, seen, "mend it")
+        yield from image_rules.memory_saved(self.path, seen, "mend its disk")
         yield from image_rules.overlays_on(self.path, seen, "mend")
         found = seen.reader.images.check(self.path, self.format)
         if isinstance(found, str):

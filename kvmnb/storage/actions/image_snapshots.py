@@ -222,6 +222,8 @@ def _problems(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
     if not problems:
         yield from image_rules.held_open(path, seen, f"{verb} it")
         yield from image_rules.overlays_on(path, seen, verb)
+        if verb == "change":  # taking and deleting one leave what the image holds now
+            yield from image_rules.memory_saved(path, seen, "go back to a snapshot of its disk")
 
 
 def _names(path: str, seen: Inventory) -> tuple[str, ...]:

@@ -12,9 +12,13 @@ from kvmnb.images.options import write_options
 from kvmnb.storage import image_rules
 from kvmnb.storage.action import Action
 from kvmnb.storage.actions import ConvertImage, CreateImage, RefreshPool
-from kvmnb.storage.model import FOLDER_POOLS, Inventory
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, Volume
 from kvmnb.storage.plan import Plan, check
+from kvmnb.storage.usage import Usage
 from kvmnb.units import parse_size
+
+#: What libvirt calls images whose content begins right away: to QEMU they are raw.
+_BARE = {"iso": "raw"}
 
 
 def create_image(
@@ -91,11 +95,12 @@ def create_overlay(
     backing_path, backing_format : str
         The image that it is to lie on, and its format; or else say `backing_volume`.
     backing_volume, backing_pool : str
-        That image as a volume of a pool, `pool` unless another is named; its format is looked up.
+        That image as a volume of a pool, `pool` unless another is named; its format is looked up, unless
+        guests take it for another one.
     size : int or str
         The size that a guest sees; without it that of the image below.
     format : str
-        qcow2, qcow, qed or vmdk.
+        qcow2; or qed on a raw image, vmdk on a vmdk one.
     options : str or mapping
         The format's own.
 
@@ -112,7 +117,7 @@ def create_overlay(
     seen = host.inventory()
     place = _new_place(seen, path, pool, volume)
     base, base_format = _image(
-        seen, "backing_", (str(backing_path), backing_format), (backing_pool or pool, backing_volume)
+        seen, "backing_", (backing_path, backing_format), (backing_pool or pool, backing_volume)
     )
     told = seen.image(base, base_format) if base.startswith("/") and base_format else None
     wanted = parse_size(size) or (told.virtual_size if isinstance(told, Info) else 0)
@@ -145,7 +150,7 @@ def convert_image(
     target : str or Path
         Absolute path of the new file; or else say `target_pool` and `target_volume`.
     source_pool, source_volume : str
-        The image as a volume of a running pool; its format is looked up.
+        The image as a volume of a running pool; its format is looked up, unless guests take it for another.
     target_pool, target_volume : str
         A running pool whose volumes are files, and the name of the new file in it.
     target_format : str
@@ -167,7 +172,7 @@ def convert_image(
         The source or the target was not said, or twice, or there is no such volume.
     """
     seen = host.inventory()
-    path, kind = _image(seen, "source_", (str(source), source_format), (source_pool, source_volume))
+    path, kind = _image(seen, "source_", (source, source_format), (source_pool, source_volume))
     place = _new_place(seen, target, target_pool, target_volume, "target_")
     action = ConvertImage(path, kind, place, target_format, write_options(options), compress)
     return _plan(action, place, seen)
@@ -180,12 +185,16 @@ def _plan(action: Action, place: str, seen: Inventory) -> Plan:
 
 def _new_place(seen: Inventory, path: str | Path, pool: str, volume: str, prefix: str = "") -> str:
     """Give the path of a new file, said as it is or as a name in a pool."""
-    if bool(str(path)) == bool(pool or volume) or bool(pool) != bool(volume):
+    path, pool, volume = (
+        image_rules.text(value, prefix + field)
+        for field, value in (("path", path), ("pool", pool), ("volume", volume))
+    )
+    if bool(path) == bool(pool or volume) or bool(pool) != bool(volume):
         raise BadValue(
             "A new image needs one place", f"say its path, or {prefix}pool=… and {prefix}volume=… together"
         )
     if path:
-        return str(path)
+        return path
     found = seen.pool(pool)
     if found is None:
         known = ", ".join(sorted(seen.pools)) or "none is defined"
@@ -198,11 +207,17 @@ def _new_place(seen: Inventory, path: str | Path, pool: str, volume: str, prefix
     return f"{found.spec.target.rstrip('/')}/{volume}"
 
 
-def _image(seen: Inventory, prefix: str, image: tuple[str, str], of_pool: tuple[str, str]) -> tuple[str, str]:
+def _image(
+    seen: Inventory, prefix: str, image: tuple[str | Path, str], of_pool: tuple[str, str]
+) -> tuple[str, str]:
     """Give path and format of an image, said as they are or as a volume, whose format is looked up."""
-    (path, said), (pool, volume) = image, of_pool
+    one = "source" if prefix == "source_" else f"{prefix}path"
+    path, said = image_rules.text(image[0], one), image_rules.text(image[1], f"{prefix}format")
+    pool, volume = (
+        image_rules.text(value, prefix + field)
+        for field, value in zip(("pool", "volume"), of_pool, strict=True)
+    )
     if bool(path) == bool(volume):
-        one = "source" if prefix == "source_" else f"{prefix}path"
         raise BadValue(
             "The image to take was said " + ("twice" if path else "not at all"),
             f"say {one}=… and {prefix}format=…, or {prefix}volume=… of a pool",
@@ -212,4 +227,27 @@ def _image(seen: Inventory, prefix: str, image: tuple[str, str], of_pool: tuple[
     found = seen.volume(pool, volume) if seen.pool(pool) else None
     if found is None or not found.path:
         raise BadValue(f"There is no volume {volume!r} in pool {pool!r}", "list them with host.volumes()")
-    return found.path, said or found.format or ""
+    if found.type not in {"file", "block"}:
+        raise BadValue(
+            f"Volume {volume!r} of pool {pool!r} is of type {found.type}, whose path qemu-img cannot open",
+            "choose a volume that is a file or a block device",
+        )
+    return found.path, said or _format(found, seen, prefix)
+
+
+def _format(volume: Volume, seen: Inventory, prefix: str) -> str:
+    """Give a volume's format: libvirt tells it by its first bytes, which a guest may have written."""
+    told = _BARE.get(volume.format or "", volume.format)
+    usage = Usage.of(seen)
+    disks = [disk for guest in seen.guests() for disk in (*guest.disks, *guest.other_disks)]
+    said = {disk.format for disk in disks if disk.format and usage.source(disk) == usage.real(volume.path)}
+    if told is None and len(said) == 1:
+        return said.pop()
+    if told is None or said - {told}:
+        what = "is not known to libvirt" if told is None else f"is {told} by its first bytes"
+        guests = f", while guests take it for {', '.join(sorted(said))}" if said else ""
+        raise BadValue(
+            f"The format of volume {volume.name!r} of pool {volume.pool!r} {what}{guests}",
+            f"say {prefix}format=…: a guest can write whatever header it likes into a raw image",
+        )
+    return told

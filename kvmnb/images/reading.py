@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,14 +17,16 @@ from kvmnb.images import look
 from kvmnb.images.answers import Info
 from kvmnb.images.headers import FORMATS, is_beside, looks_like
 from kvmnb.images.opening import chain
+from kvmnb.images.options import read_options, write_options
+from kvmnb.images.wanted import Asked, Unfit, asked_for, known_format, look_at
 from kvmnb.schema import EXTENTS, IMAGES, MEASURES, SNAPSHOTS, SOUNDNESS, Frame, returns
 from kvmnb.units import parse_size
 
 #: Images that are looked at side by side.
 _AT_ONCE = 8
 
-#: An image: its path, with its format beside it where not all have one; or a frame of volumes.
-Asked = str | Path | tuple[str | Path, str] | pd.DataFrame
+#: The longest that anything may be waited for, in seconds: a week.
+_LONGEST = 7 * 86400
 
 
 @returns(IMAGES)
@@ -47,14 +48,15 @@ def info(*images: Asked, format: str | None = None) -> pd.DataFrame:
     kvmnb.errors.BadValue
         A format was not said, or there is no such format.
     """
-    return _frame(IMAGES, _asked(images, format), _info)
+    return _frame(IMAGES, asked_for(images, format), _info)
 
 
 @returns(SOUNDNESS)
 def check(*images: Asked, format: str | None = None, seconds: float = look.PATIENCE) -> pd.DataFrame:
     """Look whether images are consistent, without mending anything; `kvmnb.RepairImage` does that.
 
-    What lies below an image is not opened: an overlay is checked for itself.
+    What lies below an image is not opened: an overlay is checked for itself. An image that a guest has open
+    cannot be checked, and a guest cannot be started while its image is.
 
     Parameters
     ----------
@@ -68,18 +70,19 @@ def check(*images: Asked, format: str | None = None, seconds: float = look.PATIE
     kvmnb.errors.BadValue
         A format was not said, or there is no such format.
     """
+    most = _seconds(seconds)
 
     def read(path: str, format: str) -> dict[str, Any]:
-        found = look.check(path, format, seconds=seconds)
+        found = look.check(path, format, seconds=most)
         status = "corrupt" if found.corruptions else "leaks" if found.leaks else "sound"
         return {"corruptions": found.corruptions, "leaks": found.leaks, "status": status}
 
-    return _frame(SOUNDNESS, _asked(images, format), read, "cannot be checked")
+    return _frame(SOUNDNESS, asked_for(images, format), read, "cannot be checked")
 
 
 @returns(MEASURES)
 def measure(
-    size: int | str, formats: Iterable[str] = FORMATS, options: Mapping[str, str] | None = None
+    size: int | str, formats: Iterable[str] = FORMATS, options: str | Mapping[str, object] = ""
 ) -> pd.DataFrame:
     """Tell how large a new image becomes in each format: at first, and once all of it is written.
 
@@ -89,13 +92,19 @@ def measure(
         The size that a guest sees, in bytes or as ``"10G"``.
     formats : iterable of str
         raw, qcow2 …
-    options : mapping of str to str, optional
+    options : str or mapping
         Options of all the formats that are asked for, such as ``{"cluster_size": "2M"}``.
+
+    Raises
+    ------
+    kvmnb.errors.BadValue
+        The size is none, there is no such format, or the options cannot be read.
     """
-    told, options = parse_size(size), dict(options or {})
+    told, said = parse_size(size), write_options(options)
     kinds = [formats] if isinstance(formats, str) else formats
-    rows = [_measured(kind, told, options) for kind in kinds]
-    said = ",".join(f"{key}={value}" for key, value in options.items())
+    if not isinstance(kinds, Iterable):
+        raise BadValue(f"{formats!r} are no formats", 'give them as ["raw", "qcow2"]')
+    rows = [_measured(known_format(kind), told, read_options(said)) for kind in kinds]
     return MEASURES.build(rows, host=platform.node(), read_at=_now(), options=said)
 
 
@@ -119,8 +128,8 @@ def snapshots(path: str | Path, format: str | None = None) -> pd.DataFrame:
     kvmnb.errors.ProgramFailed
         qemu-img cannot read it.
     """
-    ((name, kind),) = _asked([path], format)
-    _look(name, kind)
+    ((name, kind),) = asked_for([path], format)
+    look_at(name, kind)
     rows = [
         {
             "host": platform.node(),
@@ -162,8 +171,9 @@ def map(  # noqa: A001 - qemu-img's own word
     kvmnb.errors.ProgramFailed
         qemu-img cannot read it.
     """
-    ((name, kind),) = _asked([path], format)
-    _look(name, kind)
+    most = _seconds(seconds)
+    ((name, kind),) = asked_for([path], format)
+    look_at(name, kind)
     layers = [name]
     if whole_chain:
         layers += [below for below, _ in chain(name, kind or "")]
@@ -186,7 +196,7 @@ def map(  # noqa: A001 - qemu-img's own word
             "zero": one["zero"],
             "offset": one.get("offset"),
         }
-        for one in look.extents(name, kind or "", whole_chain=whole_chain, seconds=seconds)
+        for one in look.extents(name, kind or "", whole_chain=whole_chain, seconds=most)
     ]
     return EXTENTS.build(rows, host=platform.node(), read_at=_now())
 
@@ -195,32 +205,10 @@ def _now() -> str:
     return pd.Timestamp(time.time_ns(), tz="UTC").isoformat()
 
 
-def _asked(images: Iterable[Asked], format: str | None) -> list[tuple[str, str | None]]:
-    """Give each image's absolute path and format; the format is None only where a frame has none."""
-    return [pair for image in images for pair in _one(image, format)]
-
-
-def _one(image: Asked, format: str | None) -> Iterator[tuple[str, str | None]]:
-    if isinstance(image, pd.DataFrame):
-        if not {"path", "format"} <= set(image.columns):
-            raise BadValue(
-                "The frame has no columns path and format", "give one as host.volumes() returns it"
-            )
-        for path, kind in zip(image["path"], image["format"], strict=True):
-            if not pd.isna(path):
-                yield path, None if pd.isna(kind) else kind
-        return
-    path, kind = image if isinstance(image, tuple) else (image, format)
-    absolute = os.path.abspath(path)  # noqa: PTH100 - links stay: it is named as it was
-    if kind is None:
-        hint = looks_like(absolute)
-        guess = f"its first bytes look like {hint}, if you trust them" if hint else "raw, qcow2 …"
-        raise BadValue(
-            f"The format of {str(path)!r} was not said, and is never guessed", f"say format=…: {guess}"
-        )
-    if kind not in FORMATS:
-        raise BadValue(f"{kind!r} is no format of disk images", f"say one of: {', '.join(FORMATS)}")
-    yield absolute, kind
+def _seconds(seconds: float) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST:
+        raise BadValue(f"{seconds!r} is no time to wait", f"give seconds, above zero and at most {_LONGEST}")
+    return seconds
 
 
 def _frame(
@@ -235,9 +223,9 @@ def _frame(
         path, kind = image
         known = dict.fromkeys(frame.names) | {"host": platform.node(), "path": path, "format": kind}
         try:
-            _look(path, kind)
+            look_at(path, kind)
             return known | {"status": "ok"} | read(path, kind or "")
-        except _Unfit as error:
+        except Unfit as error:
             return known | {"status": failed or error.status, "problem": str(error)}
         except BadImage as error:
             return known | {"status": failed or "refused", "problem": str(error)}
@@ -246,38 +234,6 @@ def _frame(
 
     with ThreadPoolExecutor(_AT_ONCE) as workers:
         return frame.build(workers.map(row, asked), host=platform.node(), read_at=_now())
-
-
-class _Unfit(BadImage):
-    """An image that qemu-img need not be asked for, with the word for it."""
-
-    def __init__(self, status: str, what: str, remedy: str) -> None:
-        super().__init__(what, remedy)
-        self.status = status
-
-
-def _look(path: str, format: str | None) -> None:
-    """Raise where there is no image of that format."""
-    try:
-        there, fit = os.path.lexists(path), Path(path).is_file() or Path(path).is_block_device()
-    except (OSError, ValueError) as error:  # too long, NUL, or a surrogate that stands for no byte
-        raise _Unfit("missing", f"{path!r} can be no path", "give the path of an image") from error
-    if not there:
-        raise _Unfit("missing", f"There is nothing at {path!r}", "give the path of an image")
-    if not fit:
-        raise _Unfit("no image", f"{path!r} is no file and no block device", "give the path of an image")
-    if not os.access(path, os.R_OK):
-        raise _Unfit("unreadable", f"You may not read {path!r}", "ask as a user who may")
-    if format not in FORMATS:
-        what = f"no format of disk images: {format}" if format else "not known"
-        raise _Unfit("unreadable", f"The format of {path!r} is {what}", "say it: info(path, format=…)")
-    like = looks_like(path)
-    if format not in {"raw", like}:
-        raise _Unfit(
-            "another format",
-            f"{path!r} does not begin as a {format} image does{f', but as {like}' if like else ''}",
-            f"say format={like or 'raw'!r}, if that is what it is",
-        )
 
 
 def _info(path: str, format: str) -> dict[str, Any]:

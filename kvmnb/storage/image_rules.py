@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Literal
 
 from kvmnb.errors import BadValue
-from kvmnb.images.answers import Info
 from kvmnb.images.headers import FORMATS, is_beside
 from kvmnb.images.options import read_options
 from kvmnb.storage import guards, rules
-from kvmnb.storage.action import Expectation
-from kvmnb.storage.model import FOLDER_POOLS, Inventory, Problem, Volume
+from kvmnb.storage.model import FOLDER_POOLS, Inventory, Problem
 from kvmnb.storage.usage import Usage
 from kvmnb.units import format_size
 
@@ -30,9 +27,6 @@ LARGEST_SIZES = {
     "qed": 64 << 40,
     "vdi": 0x1FFFFF8000000,
 }
-
-#: Formats that round a size up: to a whole number of cylinders.
-ROUNDING = ("vpc",)
 
 #: Kinds of vmdk that are several files, which the kit could neither move nor remove as one.
 _SEVERAL_FILES = {"monolithicFlat", "twoGbMaxExtentFlat", "twoGbMaxExtentSparse"}
@@ -286,55 +280,6 @@ def space_problems(path: str, need: int, seen: Inventory, *, at_once: bool, fiel
     )
 
 
-def overlays_on(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say which images lie on one: volumes of any pool, and files beside it that no pool has."""
-    yield from _for("path", guards.overlays_on(_at(path, seen), seen, verb))
-    yield from _other_names(path, seen, verb)
-
-
-def in_use(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say who needs an image: guests, running or not, overlays, and what could not be looked at."""
-    yield from _for("path", guards.in_use(_at(path, seen), seen, verb))
-
-
-def held_open(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say that running guests have an image open."""
-    yield from _for("path", guards.held_open(guards.image(path, seen), seen, verb))
-
-
-def memory_saved(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say that guests which are off will go on with what they knew of an image."""
-    yield from _for("path", guards.memory_saved(guards.image(path, seen), seen, verb))
-
-
-def _at(path: str, seen: Inventory) -> Volume:
-    """Give what lies at a path under just that path: where it is a link, what lies beside that counts too."""
-    return replace(guards.image(path, seen), path=path)
-
-
-def _other_names(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
-    """Say that a file has more names than are known: under each of them something may lie on it."""
-    images, reader, usage = seen.reader.images, seen.reader, Usage.of(seen)
-    if images is None or images.links(path) < 2:
-        return
-    identity, real = reader.identity(path), usage.real(path)
-    folder = folder_of(real)
-    names = {f"{folder.rstrip('/')}/{name}" for name in reader.entries(folder) or ()} | {*usage.by_path}
-    known = [name for name in names if reader.identity(name) == identity and not images.is_link(name)]
-    more = images.links(path) - len(known)
-    if more > 0:
-        yield Problem(
-            f"The file {path!r} has {more} more name(s), hard links in other folders, and what lies on it "
-            "there cannot be known",
-            f"make a copy and {verb} that, or remove its other names first, which find -samefile lists",
-            "path",
-        )
-
-
-def _for(field: str, problems: Iterator[Problem]) -> Iterator[Problem]:
-    return (replace(problem, field=field) for problem in problems)
-
-
 def text(value: object, field: str) -> str:
     """Give a field as text: a path may come as a Path."""
     if isinstance(value, os.PathLike):
@@ -351,28 +296,3 @@ def flag(value: object, field: str) -> bool:
     if not isinstance(value, bool):
         raise BadValue(f"{field} is True or False, not {value!r}", f"give {field}=True or {field}=False")
     return value
-
-
-def presence(path: str, want: Literal["present", "absent"]) -> Expectation:
-    """Expect a file to be there, or not to be."""
-
-    def actual(seen: Inventory) -> str | None:
-        kind = seen.kind(path)
-        return None if kind is None else "absent" if kind == "missing" else "present"
-
-    return Expectation(f"image {path!r}", want, actual)
-
-
-def virtual_size(path: str, format: str, size: int) -> Expectation:
-    """Expect the size that a guest sees; of a format that rounds, at least so much."""
-    want = f"at least {format_size(size)}" if format in ROUNDING else format_size(size)
-
-    def actual(seen: Inventory) -> str | None:
-        told = seen.image(path, format)
-        if not isinstance(told, Info):
-            return told
-        enough = told.virtual_size >= size if format in ROUNDING else told.virtual_size == size
-        # Two sizes may look alike once they are rounded for reading, so a difference is shown in bytes.
-        return want if enough else f"{format_size(told.virtual_size)} ({told.virtual_size} bytes)"
-
-    return Expectation(f"virtual size of image {path!r}", want, actual)

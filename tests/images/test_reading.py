@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -244,3 +245,39 @@ def test_measure_has_a_row_for_every_format() -> None:
     small = kvmnb.images.measure("1G", "qcow2", {"cluster_size": "512"})
     assert small["required"][0] > found["qcow2"]["required"]
     assert "zz" in kvmnb.images.measure("1G", ["qcow2"], {"zz": "1"})["problem"][0]
+
+
+@pytest.mark.parametrize("function", ["info", "check", "snapshots", "map"])
+@pytest.mark.parametrize("given", [None, 5, b"/x", ["/x"], pd.Series(["/x"]), ("/x",), ("/x", "raw", "y")])
+def test_what_is_no_image_is_said_to_be_none(function: str, given: object) -> None:
+    with pytest.raises(BadValue, match=r"is no (path of an image|image with its format)"):
+        getattr(kvmnb.images, function)(given, format="qcow2")
+
+
+def test_a_frame_with_a_path_that_is_none_is_refused(image: Path) -> None:
+    frame = pd.DataFrame({"path": [str(image), 5], "format": ["qcow2", "raw"]})
+    with pytest.raises(BadValue, match="5 is no path of an image"):
+        kvmnb.images.info(frame)
+
+
+@pytest.mark.parametrize("function", ["check", "map"])
+@pytest.mark.parametrize("seconds", [-1, 0, "x", None, float("nan"), float("inf"), 1e12, True])
+def test_a_time_that_cannot_be_waited_is_refused(image: Path, function: str, seconds: object) -> None:
+    with pytest.raises(BadValue, match="is no time to wait"):
+        getattr(kvmnb.images, function)(image, format="qcow2", seconds=seconds)
+
+
+def test_measure_takes_options_as_an_image_does() -> None:
+    told = [
+        kvmnb.images.measure("1G", "qcow2", options)["fully_allocated"][0]
+        for options in ("cluster_size=65536,extended_l2=on", {"cluster_size": 65536, "extended_l2": True})
+    ]
+    assert told[0] == told[1] > kvmnb.images.measure("1G", "qcow2")["fully_allocated"][0]
+
+
+@pytest.mark.parametrize(
+    ("formats", "options"), [(5, ""), (None, ""), (["nope"], ""), ([5], ""), ("raw", 7), ("raw", "x")]
+)
+def test_measure_refuses_what_it_cannot_read(formats: Any, options: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    with pytest.raises(BadValue):
+        kvmnb.images.measure("1G", formats, options)

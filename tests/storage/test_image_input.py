@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,3 +190,30 @@ def test_what_only_qemu_img_knows_fails_in_its_words_and_leaves_nothing(site: Si
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_is_not_yours_is_told(site: Site) -> None:
     assert any("may not write" in str(p) for p in site.host.plan(kvmnb.CreateImage("/etc/a", MIB)).problems)
+
+
+@pytest.mark.parametrize("word", ["no", None, 0])
+def test_no_word_is_taken_for_yes(word: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    with pytest.raises(BadValue, match="shrink is True or False"):
+        kvmnb.ResizeImage("/a", "raw", MIB, shrink=word)
+    with pytest.raises(BadValue, match="compress is True or False"):
+        kvmnb.ConvertImage("/a", "raw", "/b", compress=word)
+
+
+def test_what_qemu_img_says_names_the_place_and_no_folder_on_the_way(site: Site) -> None:
+    path = str(site.folder / "a.vmdk")
+    with pytest.raises(ActionFailed) as error:
+        site.host.apply(kvmnb.CreateImage(path, MIB, "vmdk", "subformat=x"))
+    assert ".kvmnb-" not in str(error.value)
+
+
+def test_a_file_that_cannot_be_removed_is_told_in_words(site: Site) -> None:
+    path = made(site.folder / "a.qcow2")
+    chattr = shutil.which("chattr")
+    if chattr is None or subprocess.run([chattr, "+i", path], check=False).returncode:
+        pytest.skip("this file system or user can make no file unchangeable")
+    try:
+        with pytest.raises(ActionFailed, match="could not be deleted: Operation not permitted"):
+            site.host.apply(kvmnb.DeleteImage(str(path), confirm="a.qcow2"))
+    finally:
+        subprocess.run([chattr, "-i", path], check=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import kvmnb
 from kvmnb.errors import BadValue
-from tests.storage.builders import MIB, Site
+from tests.storage.builders import MIB, Site, define_guest, file_disk, qemu_img
 
 
 def _steps(plan: kvmnb.Plan) -> list[str]:
@@ -121,3 +123,49 @@ def test_a_source_must_be_said_once(site: Site) -> None:
         kvmnb.convert_image(
             site.host, source_pool=site.pool, source_volume="absent", target=site.folder / "b"
         )
+
+
+def _copied(site: Site, volume: str, **fields: Any) -> kvmnb.Plan:  # noqa: ANN401 - of the recipe
+    return kvmnb.convert_image(
+        site.host, source_pool=site.pool, source_volume=volume, target=site.folder / "new", **fields
+    )
+
+
+def test_a_header_that_a_guest_may_have_written_is_not_believed(site: Site) -> None:
+    site.running().raw("other.img", b"secret" * 1000)
+    qemu_img("create", "-u", "-f", "qcow2", "-b", "other.img", "-F", "raw", site.target / "vm1.img", "8M")
+    site.refresh()
+    define_guest(site, "vm1", file_disk(site.target / "vm1.img", "raw"))
+    with pytest.raises(BadValue, match="is qcow2 by its first bytes, while guests take it for raw"):
+        _copied(site, "vm1.img")
+    with pytest.raises(BadValue, match="Say backing_format"):
+        kvmnb.create_overlay(site.host, site.folder / "o", backing_pool=site.pool, backing_volume="vm1.img")
+    assert _copied(site, "vm1.img", source_format="raw").problems == ()
+
+
+def test_an_installation_medium_is_raw_and_a_folder_is_no_image(site: Site) -> None:
+    site.running()
+    (site.target / "a.iso").write_bytes(bytes(32768) + b"\1CD001\1" + bytes(32768))
+    (site.target / "folder").mkdir()
+    site.refresh()
+    assert site.host.volumes(site.pool).query("name == 'a.iso'")["format"].tolist() == ["iso"]
+    assert site.host.apply(_copied(site, "a.iso"))["verified"].all()
+    with pytest.raises(BadValue, match="'folder' of pool 'vm disk' is of type dir"):
+        _copied(site, "folder")
+
+
+@pytest.mark.parametrize("value", [None, 5, b"a"])
+def test_what_is_no_text_is_named_by_its_field(site: Site, value: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    site.running()
+    new, copy, lie = kvmnb.create_image, kvmnb.convert_image, kvmnb.create_overlay
+    for recipe, field, fields in (
+        (new, "path", {}),
+        (new, "pool", {"volume": "a"}),
+        (new, "volume", {"pool": site.pool}),
+        (copy, "source", {"target": "/b"}),
+        (copy, "source_volume", {"source_pool": site.pool, "target": "/b"}),
+        (copy, "source_format", {"source": "/a", "target": "/b"}),
+        (lie, "backing_path", {"path": "/b"}),
+    ):
+        with pytest.raises(BadValue, match=f"The {field.replace('_', ' ')} of an image is text"):
+            recipe(site.host, **{**fields, field: value})

@@ -15,6 +15,7 @@ from kvmnb.images.options import write_options
 from kvmnb.images.placing import newly
 from kvmnb.storage import guards, image_rules
 from kvmnb.storage.action import Action, Expectation
+from kvmnb.storage.actions import image_facts
 from kvmnb.storage.actions.image_creation import DeleteImage
 from kvmnb.storage.model import Inventory, Problem
 from kvmnb.storage.streams import Progress
@@ -148,7 +149,7 @@ class ConvertImage:
             return same if isinstance(same, str) else "the same" if same else "different"
 
         return (
-            image_rules.presence(self.target, "present"),
+            image_facts.presence(self.target, "present"),
             Expectation(f"content of {self.target!r} and {self.source!r}", "the same", content),
         )
 

@@ -16,8 +16,9 @@ from kvmnb.images.answers import Info
 from kvmnb.images.headers import FORMATS
 from kvmnb.images.options import write_options
 from kvmnb.images.placing import newly
-from kvmnb.storage import guards, image_rules, rules
+from kvmnb.storage import guards, image_guards, image_rules, rules
 from kvmnb.storage.action import Action, Expectation, met
+from kvmnb.storage.actions import image_facts
 from kvmnb.storage.model import Inventory, Problem
 from kvmnb.storage.streams import Progress
 from kvmnb.units import format_size, parse_size
@@ -159,8 +160,8 @@ class CreateImage:
             return (told.backing_path or "none") if isinstance(told, Info) else told
 
         return (
-            image_rules.presence(self.path, "present"),
-            image_rules.virtual_size(self.path, self.format, self.size),
+            image_facts.presence(self.path, "present"),
+            image_facts.virtual_size(self.path, self.format, self.size),
             Expectation(f"backing image of {self.path!r}", self.backing_path or "none", backing),
         )
 
@@ -219,7 +220,7 @@ class DeleteImage:
             yield Problem(f"{self.path!r} is {what}", "give the path of the file itself", "path")
             return
         yield from rules.said(self.confirm, image_rules.name_of(self.path), "deleting an image")
-        yield from image_rules.in_use(self.path, seen, "delete")
+        yield from image_guards.in_use(self.path, seen, "delete")
         data = seen.reader.data_file(self.path)
         if data:
             what = f"The data of image {self.path!r} lies in {data!r}, which stays"
@@ -249,7 +250,7 @@ class DeleteImage:
             ) from error
 
     def expected(self) -> tuple[Expectation, ...]:
-        return (image_rules.presence(self.path, "absent"),)
+        return (image_facts.presence(self.path, "absent"),)
 
     def inverse(self, before: Inventory) -> tuple[Action, ...]:
         return ()

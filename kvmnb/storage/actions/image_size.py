@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kvmnb.images import qemu_img
 from kvmnb.images.answers import Check, Info
-from kvmnb.storage import image_rules, rules
+from kvmnb.storage import image_guards, image_rules, rules
 from kvmnb.storage.action import Action, Expectation, met, shell_line
+from kvmnb.storage.actions import image_facts
 from kvmnb.storage.actions.volume_size import RESIZABLE
 from kvmnb.storage.model import Inventory, Problem
 from kvmnb.storage.streams import Progress
@@ -83,8 +84,8 @@ class ResizeImage:
         more = self.size - told.virtual_size
         yield from image_rules.space_problems(self.path, more, seen, at_once=False, field="size")
         doing = "resize it; virsh blockresize grows a running guest's disk"
-        yield from image_rules.held_open(self.path, seen, doing)
-        yield from image_rules.memory_saved(self.path, seen, "resize its disk")
+        yield from image_guards.held_open(self.path, seen, doing)
+        yield from image_guards.memory_saved(self.path, seen, "resize its disk")
         yield from image_rules.in_pool(self.path, seen, "path")
 
     def _shrink_problems(self, told: Info, seen: Inventory) -> Iterator[Problem]:
@@ -103,7 +104,7 @@ class ResizeImage:
                 "delete them first, or convert the image to a new one and shrink that",
                 "size",
             )
-        yield from image_rules.overlays_on(self.path, seen, "shrink")
+        yield from image_guards.overlays_on(self.path, seen, "shrink")
 
     def already(self, seen: Inventory) -> bool:
         return self.path.startswith("/") and met(self, seen)
@@ -116,7 +117,7 @@ class ResizeImage:
         qemu_img.resize(self.path, self.format, self.size, shrink=self.shrink)
 
     def expected(self) -> tuple[Expectation, ...]:
-        return (image_rules.virtual_size(self.path, self.format, self.size),)
+        return (image_facts.virtual_size(self.path, self.format, self.size),)
 
     def inverse(self, before: Inventory) -> tuple[Action, ...]:
         return ()  # data may lie beyond the old end by now
@@ -161,9 +162,9 @@ class RepairImage:
         yield from problems
         if problems or seen.reader.images is None or self.already(seen):
             return
-        yield from image_rules.held_open(self.path, seen, "mend it")
-        yield from image_rules.memory_saved(self.path, seen, "mend its disk")
-        yield from image_rules.overlays_on(self.path, seen, "mend")
+        yield from image_guards.held_open(self.path, seen, "mend it")
+        yield from image_guards.memory_saved(self.path, seen, "mend its disk")
+        yield from image_guards.overlays_on(self.path, seen, "mend")
         found = seen.reader.images.check(self.path, self.format)
         if isinstance(found, str):
             yield Problem(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from kvmnb.images import qemu_img
 from kvmnb.images.answers import Info
 from kvmnb.images.opening import spec
-from kvmnb.storage import image_rules, rules
+from kvmnb.storage import image_guards, image_rules, rules
 from kvmnb.storage.action import Action, Expectation, met
 from kvmnb.storage.model import Inventory, Problem
 from kvmnb.storage.streams import Progress
@@ -220,10 +220,10 @@ def _problems(path: str, seen: Inventory, verb: str) -> Iterator[Problem]:
     problems = [*image_rules.existing(path, _FORMAT, seen, ("path", "path"))]
     yield from problems
     if not problems:
-        yield from image_rules.held_open(path, seen, f"{verb} it")
-        yield from image_rules.overlays_on(path, seen, verb)
+        yield from image_guards.held_open(path, seen, f"{verb} it")
+        yield from image_guards.overlays_on(path, seen, verb)
         if verb == "change":  # taking and deleting one leave what the image holds now
-            yield from image_rules.memory_saved(path, seen, "go back to a snapshot of its disk")
+            yield from image_guards.memory_saved(path, seen, "go back to a snapshot of its disk")
 
 
 def _names(path: str, seen: Inventory) -> tuple[str, ...]:

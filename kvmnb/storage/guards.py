@@ -65,7 +65,7 @@ def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
             f"detach the disk or remove the guest before you {verb} the {_kind(volume)}",
             _field(volume),
         )
-    yield from overlays_on(volume, seen, verb)
+    yield from _lying_on(volume, seen, verb)
     if usage.blind and not uses:
         why = listing([*usage.blind], 2)
         yield Problem(
@@ -78,8 +78,21 @@ def in_use(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
 def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
     """Say which images lie on a volume and would be lost with it, also in pools that are not running.
 
-    And which files beside it do so, though no pool has them, or has them only once it is refreshed.
+    And which files beside it do so, though no pool has them, or has them only once it is refreshed; and which
+    guests that are off need it below a disk, wherever that lies. Of those that run `held_open` tells.
     """
+    usage = Usage.of(seen)
+    uses = [use for use in usage.uses_of(usage.real(volume.path)) if not use.direct and not use.guest.running]
+    if uses:
+        yield Problem(
+            f"{_called(volume)} is needed by {listing([str(use) for use in uses])}",
+            f"detach the disk or remove the guest before you {verb} the {_kind(volume)}",
+            _field(volume),
+        )
+    yield from _lying_on(volume, seen, verb)
+
+
+def _lying_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
     usage = Usage.of(seen)
     path = usage.real(volume.path)
     identity = seen.reader.identity(path)
@@ -88,6 +101,7 @@ def overlays_on(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]
         for base, above in usage.overlays.items()
         if base == path or (identity is not None and seen.reader.identity(base) == identity)
         for overlay in above
+        if seen.kind(overlay.path) != "missing"  # a step before this one may remove it
     ]
     holders = usage.data_of(path)
     idle = dict.fromkeys(usage.idle_overlays(path))
@@ -130,7 +144,8 @@ def _beside(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
         for entry in entries[:MOST_FILES]:
             path = f"{folder.rstrip('/')}/{entry}"
             if path not in names and _needs(images.named(path), path, names, seen):
-                found.append(repr(path))
+                # A step before this one may remove it.
+                found += [repr(path)] if seen.kind(path) != "missing" else []
         if len(entries) > MOST_FILES:
             yield Problem(
                 f"The folder {folder!r} has more than {MOST_FILES} files, not all of which were looked at",
@@ -138,6 +153,7 @@ def _beside(volume: Volume, seen: Inventory, verb: str) -> Iterator[Problem]:
                 _field(volume),
                 "warn",
             )
+    found += [repr(image.path) for image in seen.assumed_images() if image.backing_path in names]
     if found:
         yield Problem(
             f"{_called(volume)} lies below {listing(found)}, which cannot be read without it",

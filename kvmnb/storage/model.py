@@ -351,6 +351,10 @@ class Inventory:
             return found if found.format == format else f"it is {found.format}"
         return self.reader.images.info(path, format) if self.reader.images else None
 
+    def assumed_images(self) -> tuple[Info, ...]:
+        """Give the images that are there by assumption, as a step before would leave them."""
+        return tuple(image for path, image in self._images.items() if self._kinds.get(path) == "file")
+
     def assume_pool(self, pool: Pool) -> Inventory:
         """Give a copy that has this pool, in place of one of its name."""
         return replace(self, pools={**self.pools, pool.name: pool})

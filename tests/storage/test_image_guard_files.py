@@ -120,6 +120,37 @@ def test_a_guest_with_its_memory_saved_keeps_its_disk(site: Site, deed: Callable
     assert _said(site, deed(path)) == ""
 
 
+@pytest.mark.parametrize("deed", [_shrink, _go_back])
+def test_the_base_of_a_guest_that_is_off_is_kept_wherever_its_disk_lies(
+    site: Site, deed: Callable[[Path], Action]
+) -> None:
+    base = made(site.folder / "base.img")
+    if deed is _go_back:
+        qemu_img("snapshot", "-c", "one", base)
+    (site.folder / "elsewhere").mkdir()
+    define_guest(site, "vm1", file_disk(overlay(site.folder / "elsewhere" / "top", base)))
+    assert "is needed by guest 'vm1' (disk vda, shut off, as a backing store)" in _said(site, deed(base))
+
+
+def test_a_snapshot_of_libvirt_s_is_left_to_libvirt(site: Site) -> None:
+    path = made(site.folder / "vm1.img")
+    define_guest(site, "vm1", file_disk(path))
+    site.daemon.virsh("snapshot-create-as", "vm1", "whole")
+    qemu_img("snapshot", "-c", "one", path)
+    for action in (kvmnb.DeleteSnapshot, kvmnb.ApplySnapshot):
+        assert "'whole' is part of one" in _said(site, action(str(path), "whole", confirm="whole"))
+        (step,) = site.host.plan(action(str(path), "one", confirm="one"))
+        assert (step.refused, ["'one' may be part of one" in str(w) for w in step.warnings]) == ((), [True])
+
+
+def test_the_files_that_a_deletion_leaves_are_named(site: Site) -> None:
+    path = site.folder / "a.vmdk"
+    qemu_img("create", "-f", "vmdk", "-o", "subformat=twoGbMaxExtentSparse", path, "8M")
+    (step,) = site.host.plan(_delete(path))
+    (warning,) = step.warnings
+    assert f"'{site.folder / 'a-s001.vmdk'}', which stays" in str(warning)
+
+
 def _copy(path: Path) -> Action:
     return kvmnb.ConvertImage(str(path), "qcow2", f"{path}.copy")
 
@@ -164,3 +195,23 @@ def test_a_link_to_nothing_is_neither_free_nor_gone(site: Site) -> None:
     link.symlink_to(site.folder / "absent")
     assert "Something lies at" in _said(site, kvmnb.CreateImage(str(link), MIB))
     assert "is a link" in _said(site, _delete(link))
+
+
+@pytest.mark.parametrize("where", ["folder", "pool"])
+def test_a_plan_may_remove_an_overlay_and_then_its_base(site: Site, where: str) -> None:
+    site.running()
+    folder = site.target if where == "pool" else site.folder
+    base = made(folder / "base.img")
+    top = overlay(folder / "top", base)
+    site.refresh()
+    plan = site.host.plan(_delete(top), _delete(base))
+    assert plan.problems == ()
+    assert site.host.apply(plan)["verified"].all()
+    assert not base.exists()
+
+
+def test_a_plan_that_makes_an_overlay_may_not_remove_its_base(site: Site) -> None:
+    base = made(site.folder / "base.img")
+    lie = kvmnb.CreateImage(str(site.folder / "top"), 8 * MIB, backing_path=str(base), backing_format="qcow2")
+    plan = site.host.plan(lie, _delete(base))
+    assert "lies below" in str(plan.problems[0])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from kvmnb.errors import BadImage
 from kvmnb.images import qemu_img
 from kvmnb.images.answers import Info
-from kvmnb.images.headers import FORMATS
+from kvmnb.images.headers import FORMATS, resolve
 from kvmnb.images.options import write_options
 from kvmnb.images.placing import newly
 from kvmnb.storage import guards, image_guards, image_rules, rules
@@ -221,10 +221,10 @@ class DeleteImage:
             return
         yield from rules.said(self.confirm, image_rules.name_of(self.path), "deleting an image")
         yield from image_guards.in_use(self.path, seen, "delete")
-        data = seen.reader.data_file(self.path)
-        if data:
-            what = f"The data of image {self.path!r} lies in {data!r}, which stays"
-            yield Problem(what, "delete that file too, once nothing needs it", "path", "warn")
+        parts = [repr(resolve(self.path, name)) for name in images.named(self.path).parts if name]
+        if parts:
+            what = f"The data of image {self.path!r} lies in {guards.listing(parts)}, which stays"
+            yield Problem(what, "delete that too, once nothing needs it", "path", "warn")
         folder = image_rules.folder_of(self.path)
         if seen.reader.kind(folder) == "directory" and not images.writable(folder):
             yield Problem(

@@ -248,14 +248,16 @@ def _one_of_that_name(path: str, name: str, seen: Inventory) -> Iterator[Problem
             "name",
         )
     usage = Usage.of(seen)
-    for use in usage.uses_of(usage.real(path)):
-        if use.guest.snapshots:
-            yield Problem(
-                f"Guest {use.guest.name!r} has snapshots of libvirt's, and {name!r} may be part of one",
-                "use virsh snapshot-revert or snapshot-delete for those",
-                "name",
-                "warn",
-            )
+    guests = {use.guest.name: use.guest for use in usage.uses_of(usage.real(path)) if use.guest.snapshots}
+    for guest in guests.values():
+        own = any(disk.where == f"snapshot {name}" for disk in guest.other_disks)
+        part = f"{name!r} {'is' if own else 'may be'} part of one"
+        yield Problem(
+            f"Guest {guest.name!r} has snapshots of libvirt's: {part}",
+            "use virsh snapshot-revert or snapshot-delete for those",
+            "name",
+            "refuse" if own else "warn",
+        )
 
 
 def _assume(path: str, seen: Inventory, add: str = "", drop: str = "") -> Inventory:

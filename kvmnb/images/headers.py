@@ -32,6 +32,9 @@ _MAGIC = (
 )
 _QCOW = b"QFI\xfb"
 
+#: How images begin that may name other files.
+_NAMING = (_QCOW, b"QED\0", b"KDMV", b"COWD", b"# Disk DescriptorFile")
+
 # qcow2: a bit of its incompatible features, and the header extensions that hold names.
 _EXTERNAL_DATA = 1 << 2
 _BACKING_FORMAT, _DATA_FILE = 0xE2792ACA, 0x44415441
@@ -108,6 +111,11 @@ def looks_like(path: str) -> str | None:
     return None
 
 
+def may_name(path: str) -> bool:
+    """Tell quickly whether a file begins as an image that may name other files."""
+    return part(path, 0, 32).startswith(_NAMING)
+
+
 def named(path: str, format: str) -> Named:
     """Read which other files an image names.
 
@@ -144,12 +152,15 @@ def _of_qcow2(path: str) -> Named:
     backing = _of_qcow(path).backing
     head = part(path, 0, 104)
     new = len(head) == 104 and int.from_bytes(head[4:8], "big") >= 3
+    external = new and bool(int.from_bytes(head[72:80], "big") & _EXTERNAL_DATA)
+    if backing is None and not external:
+        return Named()  # the extensions, up to 2 MiB, need not be read: a folder may have thousands of images
     formats: list[str | None] = []
     files: list[str | None] = []
     for kind, content in _extensions(path, int.from_bytes(head[100:104], "big") if new else 72):
         (formats if kind == _BACKING_FORMAT else files).append(_text(content))
     data = None
-    if new and int.from_bytes(head[72:80], "big") & _EXTERNAL_DATA:
+    if external:
         # Of two names there is no telling here which one QEMU would take.
         data = (files[0] or "") if len(set(files)) == 1 else ""
     return Named(backing, formats[-1] if backing and formats else None, data)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from kvmnb.errors import KvmnbError
 from kvmnb.images import look
 from kvmnb.images.answers import Check, Info, Snapshot
-from kvmnb.images.headers import Named, looks_like, named
+from kvmnb.images.headers import Named, looks_like, may_name, named
 from kvmnb.images.opening import chain
 
 _T = TypeVar("_T")
@@ -81,7 +81,7 @@ class Lookups:
     @staticmethod
     def named(path: str) -> Named:
         """Read which other files a file names, if it is an image of the format that it begins as."""
-        return named(path, looks_like(path) or "raw")
+        return named(path, looks_like(path) or "raw") if may_name(path) else Named()
 
     @staticmethod
     def free(folder: str) -> int:

@@ -180,8 +180,9 @@ def _bytes(value: str) -> int | None:
 class DeleteImage:
     """Delete an image file with all that is on it.
 
-    Refused while any guest needs it, running or not, directly or as a backing store, while another image
-    lies on it, and where that can't be known.
+    Refused while any guest needs it, running or not, directly or as a backing store, while another image lies
+    on it, and where a guest or a pool that may need it cannot be read. What lies on it is looked for in the
+    pools and in its own folder: an overlay elsewhere that no guest has is not found.
 
     Parameters
     ----------

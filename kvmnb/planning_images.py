@@ -158,7 +158,7 @@ def convert_image(
     options : str or mapping
         The new format's own.
     compress : bool
-        Whether to compress what is copied (qcow2, qcow, vmdk).
+        Whether to compress what is copied (qcow2, vmdk).
 
     Returns
     -------

@@ -15,6 +15,7 @@ import kvmnb
 from kvmnb.errors import ActionFailed, BadValue, ProgramFailed, Refused
 from kvmnb.images import qemu_img
 from kvmnb.storage.action import Action
+from kvmnb.storage.actions.image_conversion import COMPRESSIBLE
 from kvmnb.storage.image_rules import CREATABLE, LARGEST_SIZES
 from tests.storage.builders import MIB, Site
 from tests.storage.image_cases import made
@@ -74,6 +75,8 @@ _BAD: list[tuple[Make, str, str]] = [
     (_copy(source="vmdk"), "source_format", "cannot be read as vmdk"),
     (_copy(source=""), "source_format", "'' is no format"),
     (_copy(format="raw", compress=True), "compress", "raw images cannot be compressed"),
+    (_copy(format="qcow", compress=True), "compress", "qcow images cannot be compressed"),
+    (_copy("preallocation=full", compress=True), "compress", "cannot be preallocated"),
     (_copy("zz=1"), "options", "has no option 'zz'"),
     (_resize(4 * MIB), "shrink", "would lose its end"),
     (_resize(1000), "size", "no multiple of 512"),
@@ -217,3 +220,10 @@ def test_a_file_that_cannot_be_removed_is_told_in_words(site: Site) -> None:
             site.host.apply(kvmnb.DeleteImage(str(path), confirm="a.qcow2"))
     finally:
         subprocess.run([chattr, "-i", path], check=True)
+
+
+@pytest.mark.parametrize("format", COMPRESSIBLE)
+def test_what_is_said_to_be_compressible_is(site: Site, format: str) -> None:
+    source = made(site.folder / "a.qcow2")
+    copy = kvmnb.ConvertImage(str(source), "qcow2", str(site.folder / "copy"), format, compress=True)
+    assert site.host.apply(copy)["verified"].all()

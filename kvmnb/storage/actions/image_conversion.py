@@ -23,8 +23,8 @@ from kvmnb.storage.streams import Progress
 if TYPE_CHECKING:
     import libvirt
 
-#: Formats whose images can be compressed.
-COMPRESSIBLE = ("qcow2", "qcow", "vmdk")
+#: Formats whose images can be compressed. qemu-img takes -c for qcow too, but then fails without a word.
+COMPRESSIBLE = ("qcow2", "vmdk")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ConvertImage:
     options : str or mapping
         The new format's own, as after ``-o`` of qemu-img: ``cluster_size=2M``.
     compress : bool
-        Whether to compress what is copied (qcow2, qcow, vmdk).
+        Whether to compress what is copied (qcow2, vmdk).
     """
 
     source: str
@@ -91,6 +91,9 @@ class ConvertImage:
             yield Problem(
                 f"{self.target_format} images cannot be compressed", f"choose one of: {known}", "compress"
             )
+        if self.compress and image_rules.options_of(self.options).get("preallocation", "off") != "off":
+            what = "What is compressed cannot be preallocated"
+            yield Problem(what, "leave out the one or the other", "compress")
         told = seen.image(self.source, self.source_format) if self.source.startswith("/") else None
         if isinstance(told, Info):
             yield from self._fit_problems(told, seen)

@@ -215,3 +215,9 @@ def test_a_plan_that_makes_an_overlay_may_not_remove_its_base(site: Site) -> Non
     lie = kvmnb.CreateImage(str(site.folder / "top"), 8 * MIB, backing_path=str(base), backing_format="qcow2")
     plan = site.host.plan(lie, _delete(base))
     assert "lies below" in str(plan.problems[0])
+
+
+def test_what_a_step_before_removes_is_said_to_be_gone_and_nothing_else(site: Site) -> None:
+    path = made(site.folder / "a.qcow2")
+    (problem,) = site.host.plan(_delete(path), _grow(path)).problems
+    assert "There is nothing at" in str(problem)

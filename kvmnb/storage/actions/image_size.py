@@ -75,7 +75,7 @@ class ResizeImage:
         told = seen.image(self.path, self.format) if self.path.startswith("/") else None
         if not isinstance(told, Info):
             return
-        if seen.kind(self.path) != "file":
+        if seen.kind(self.path) == "device":
             yield Problem(
                 f"{self.path!r} is a device, whose size qemu-img does not decide", "grow the device", "path"
             )

@@ -34,9 +34,12 @@ _IMAGES = {
     "test_compare.py",
     "test_features.py",
     "test_growth.py",
+    "test_qemu_img.py",
+    "test_reading.py",
     "test_ready.py",
     "test_sizes.py",
     "test_speed.py",
+    "test_strangers.py",
 }
 
 

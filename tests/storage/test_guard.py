@@ -252,3 +252,10 @@ def test_what_a_suspended_guest_was_saved_with(site: Site) -> None:
     site.daemon.virsh("managedsave", "vm1")
     define_guest(site, "vm1")
     refused(site, delete, "'vm1'", "disk vda of saved state")
+
+
+def test_a_disk_of_a_guest_with_its_memory_saved_keeps_its_size(site: Site) -> None:
+    path = site.running().volume(NAME)
+    start_guest(site, "vm1", file_disk(path))
+    site.daemon.virsh("managedsave", "vm1")
+    refused(site, lambda s, name: ResizeVolume(s.pool, name, 64 * MIB), "'vm1'", "memory saved")

@@ -81,6 +81,7 @@ class ResizeVolume:
         if self.capacity < now:
             yield from self._shrink_problems(volume, seen, now)
         yield from guards.held_open(volume, seen, "resize it; virsh blockresize grows a running guest's disk")
+        yield from guards.memory_saved(volume, seen, "resize its disk")
         yield from rules.space_problems(pool, self.capacity - now, at_once=pool.spec.type not in FOLDER_POOLS)
 
     def _shrink_problems(self, volume: Volume, seen: Inventory, now: int) -> Iterator[Problem]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kvmnb.errors import BadValue, NotFound
-from kvmnb.schema import DISKS, GUESTS, POOLS, VOLUMES, returns
+from kvmnb.guests import frames as inside
+from kvmnb.guests.reading import Contents, Tell, read_guests
+from kvmnb.schema import DF, DISKS, FILESYSTEMS, GUESTS, POOLS, VOLUMES, returns
 from kvmnb.storage import audit, frames
 from kvmnb.storage.action import Action
 from kvmnb.storage.actions import ACTIONS
@@ -20,6 +22,9 @@ from kvmnb.storage.plan import Plan, check
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Makes what is told how many guests have been read, how many there are, and which is being read.
+MakeNamed = Callable[[str], Tell]
 
 
 def connect(uri: str | None = None, readonly: bool = True) -> Host:
@@ -121,6 +126,62 @@ class Host:
     def disks(self) -> pd.DataFrame:
         """List the guests' disks, joined to pools and volumes, each with its whole backing chain."""
         return frames.disks(self.inventory())
+
+    @returns(FILESYSTEMS)
+    def filesystems(
+        self, guest: str | None = None, *, fresh: bool = False, progress: MakeNamed | None = None
+    ) -> pd.DataFrame:
+        """List the file systems in the guests' disks, of running and of shut-off guests.
+
+        Reads only: the disks are opened read-only by an appliance of libguestfs. What was read of a guest
+        that is shut off is remembered until any file of its disks changes.
+
+        Parameters
+        ----------
+        guest : str, optional
+            Name of a guest; all guests without it.
+        fresh : bool
+            Whether to read again what is remembered.
+        progress : callable, optional
+            Makes what is told of the progress, such as `kvmnb.guest_bar`.
+
+        Raises
+        ------
+        kvmnb.errors.NotFound
+            There is no such guest.
+        """
+        seen = self.inventory()
+        return inside.filesystems(self._contents(seen, guest, fresh, progress), seen)
+
+    @returns(DF)
+    def df(
+        self, guest: str | None = None, *, fresh: bool = False, progress: MakeNamed | None = None
+    ) -> pd.DataFrame:
+        """Tell how full the file systems in the guests' disks are, as ``virt-df`` does.
+
+        Parameters
+        ----------
+        guest, fresh, progress
+            As for `filesystems`; both share what is remembered.
+
+        Raises
+        ------
+        kvmnb.errors.NotFound
+            There is no such guest.
+        """
+        seen = self.inventory()
+        return inside.df(self._contents(seen, guest, fresh, progress), seen)
+
+    def _contents(
+        self, seen: Inventory, guest: str | None, fresh: bool, progress: MakeNamed | None
+    ) -> list[Contents]:
+        chosen = [one for one in seen.guests() if guest is None or one.name == guest]
+        if guest is not None and not chosen:
+            known = ", ".join(sorted(one.name for one in seen.guests())) or "none is defined"
+            raise NotFound(f"There is no guest {guest!r} on {self.name}", f"choose one of: {known}")
+        chosen.sort(key=lambda one: one.name)
+        tell = progress("Reading guests") if progress else None
+        return read_guests(seen, chosen, fresh=fresh, tell=tell)
 
     def plan(
         self, *actions: Action | Sequence[Action], title: str | None = None, undo_on_failure: bool = True

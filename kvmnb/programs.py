@@ -8,11 +8,15 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Event
 
 from kvmnb.errors import ProgramFailed
+
+#: How often a program that may be stopped looks whether it is to, in seconds.
+_GLANCE = 0.1
 
 #: How many of a program's last lines an error message repeats.
 _LAST_LINES = 5
@@ -99,6 +103,9 @@ def follow(
     timeout: float,
     memory: int | None = None,
     cpu_seconds: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    stop: Event | None = None,
+    check: bool = True,
 ) -> Completed:
     """Run a program to its end and hear what it writes while it writes it, as for its progress.
 
@@ -109,8 +116,12 @@ def follow(
     tell : callable
         Gets each piece of what it writes to stdout, as it comes; a piece may end anywhere. It is called by
         this thread, so that it may draw in a notebook.
-    timeout, memory, cpu_seconds
+    timeout, memory, cpu_seconds, check
         As for `run`.
+    environment : mapping of str to str, optional
+        Variables that it has beside this process's own.
+    stop : threading.Event, optional
+        Once another thread sets it, the program is killed, with everything that it started.
 
     Returns
     -------
@@ -120,15 +131,19 @@ def follow(
     Raises
     ------
     ProgramFailed
-        As for `run`.
+        As for `run`; or it was stopped.
     """
-    process = _start(args, memory, cpu_seconds, stdin=subprocess.DEVNULL)
-    out, err = _hear(process, args[0], tell, timeout)
-    return _completed(args, process, out, err, check=True)
+    process = _start(args, memory, cpu_seconds, subprocess.DEVNULL, environment)
+    out, err = _hear(process, args[0], tell, timeout, stop)
+    return _completed(args, process, out, err, check=check)
 
 
 def _start(
-    args: Sequence[str], memory: int | None, cpu_seconds: int | None, stdin: int = subprocess.PIPE
+    args: Sequence[str],
+    memory: int | None,
+    cpu_seconds: int | None,
+    stdin: int = subprocess.PIPE,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     command = [*_limits(memory, cpu_seconds), _found(args[0]), *args[1:]]
     try:
@@ -138,7 +153,7 @@ def _start(
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"LC_ALL": "C"},
+            env=os.environ | {"LC_ALL": "C"} | dict(environment or {}),
             start_new_session=True,
         )
     except OSError as error:
@@ -189,7 +204,11 @@ def _finish(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: 
 
 
 def _hear(
-    process: subprocess.Popen[bytes], name: str, tell: Callable[[str], None], timeout: float
+    process: subprocess.Popen[bytes],
+    name: str,
+    tell: Callable[[str], None],
+    timeout: float,
+    stop: Event | None,
 ) -> tuple[bytes, bytes]:
     """Read both of a program's pipes until it has closed them, telling what comes from stdout."""
     deadline = time.monotonic() + timeout
@@ -200,8 +219,11 @@ def _hear(
             for pipe in heard:
                 pipes.register(getattr(process, pipe), selectors.EVENT_READ, pipe)
             while pipes.get_map():
-                ready = pipes.select(max(0.0, deadline - time.monotonic()))
-                if not ready:
+                left = max(0.0, deadline - time.monotonic())
+                ready = pipes.select(left if stop is None else min(left, _GLANCE))
+                if stop is not None and stop.is_set():
+                    raise ProgramFailed(f"{name} was stopped", "ask again if you still want its answer")
+                if not ready and time.monotonic() >= deadline:
                     raise _too_long(name, timeout)
                 for key, _events in ready:
                     piece = os.read(key.fd, 1 << 16)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kvmnb.schema.declare import Column, Dtype, Frame, returns
 from kvmnb.schema.formats import ADVICE, FEATURES, FORMATS, GROWTH, LAYERS, SAYINGS, STAGES, WORKLOADS
+from kvmnb.schema.guests import DF, FILESYSTEMS
 from kvmnb.schema.images import EXTENTS, IMAGES, MEASURES, SNAPSHOTS, SOUNDNESS
 from kvmnb.schema.storage import APPLIED, AUDIT, CHECKS, DISKS, GUESTS, PLAN, POOLS, VOLUMES
 
@@ -32,6 +33,8 @@ FRAMES = {
         LAYERS,
         SAYINGS,
         ADVICE,
+        FILESYSTEMS,
+        DF,
     )
 }
 
@@ -40,9 +43,11 @@ __all__ = [
     "APPLIED",
     "AUDIT",
     "CHECKS",
+    "DF",
     "DISKS",
     "EXTENTS",
     "FEATURES",
+    "FILESYSTEMS",
     "FORMATS",
     "FRAMES",
     "GROWTH",

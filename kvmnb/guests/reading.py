@@ -1,0 +1,171 @@
+"""Reading what is inside the guests' disks: side by side, within limits, and nothing silently lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from kvmnb.guests import memory
+from kvmnb.guests.appliance import MEMORY, ApplianceFailed, ask
+from kvmnb.guests.disks import GuestDisk, disks_of
+from kvmnb.storage.model import Guest, Inventory
+
+#: Is told how many guests have been read, how many there are, and the name of one that is being read.
+Tell = Callable[[int, int, str], None]
+
+_Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Contents:
+    """What was found in one guest's disks.
+
+    Parameters
+    ----------
+    guest : Guest
+        The guest.
+    rows : list of dict
+        A row per file system, as the worker gives it, with ``status`` and ``reason``; and one per disk
+        without any, or for the guest where nothing could be read.
+    source : str
+        appliance, agent or cache.
+    read_at : int
+        When it was read, in nanoseconds since 1970.
+    """
+
+    guest: Guest
+    rows: list[_Row] = field(default_factory=list)
+    source: str = "appliance"
+    read_at: int = 0
+
+
+def side_by_side() -> int:
+    """Give how many appliances may run at once: one per processor, within half of the free memory."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    return max(1, min(os.cpu_count() or 1, free // 2 // MEMORY))
+
+
+def read_guests(
+    seen: Inventory, guests: Sequence[Guest], *, fresh: bool = False, tell: Tell | None = None
+) -> list[Contents]:
+    """Read what is inside the disks of guests.
+
+    Parameters
+    ----------
+    seen : Inventory
+        What was read of the host.
+    guests : sequence of Guest
+        Which guests.
+    fresh : bool
+        Whether to read also what is remembered.
+    tell : callable, optional
+        Told of the progress, by this thread.
+
+    Returns
+    -------
+    list of Contents
+        One per guest, in the order given.
+    """
+    stop = Event()
+    found: dict[int, Contents] = {}
+    pool = ThreadPoolExecutor(side_by_side())
+    try:
+        waiting: dict[Future[Contents], int] = {
+            pool.submit(_read, guest, disks_of(guest, seen), fresh, stop): number
+            for number, guest in enumerate(guests)
+        }
+        if tell and guests:
+            tell(0, len(guests), guests[0].name)
+        for done in as_completed(waiting):
+            found[waiting[done]] = done.result()
+            left = [guest.name for number, guest in enumerate(guests) if number not in found]
+            if tell:
+                tell(len(found), len(guests), left[0] if left else "")
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+    return [found[number] for number in range(len(guests))]
+
+
+def _read(guest: Guest, disks: tuple[GuestDisk, ...], fresh: bool, stop: Event) -> Contents:
+    contents = Contents(guest, read_at=time.time_ns())
+    if guest.problem:
+        contents.rows = [_gap("unreadable", guest.problem)]
+        return contents
+    if not disks:
+        contents.rows = [_gap("no disk", "the guest has no disk of its own")]
+        return contents
+    readable = tuple(disk for disk in disks if not disk.status)
+    contents.rows = [_gap(disk.status, disk.reason, (disk.target,)) for disk in disks if disk.status]
+    kept = None if fresh or guest.running else memory.recall(readable)
+    if kept is not None:
+        contents.source = "cache"
+        rows, contents.read_at = kept
+        contents.rows += rows
+    elif readable:
+        contents.rows += _appliance(guest, readable, stop)
+    return contents
+
+
+def _appliance(guest: Guest, disks: tuple[GuestDisk, ...], stop: Event) -> list[_Row]:
+    key = memory.before(disks)
+    rows: list[_Row] = []
+
+    def hear(answer: dict[str, Any]) -> None:
+        if answer["event"] == "filesystem":
+            rows.append(_judged(answer, disks))
+
+    request = {"disks": [{"path": disk.path, "format": disk.format} for disk in disks]}
+    try:
+        ask(request, hear, stop=stop)
+    except ApplianceFailed as error:
+        return [*rows, _gap(_kind(error), str(error), tuple(disk.target for disk in disks))]
+    touched = {target for row in rows for target in row["disks"]}
+    rows += [
+        _gap("empty", "no file system, partition or volume was found on it", (disk.target,))
+        for disk in disks
+        if disk.target not in touched
+    ]
+    if not guest.running:
+        memory.keep(disks, key, rows, time.time_ns())
+    return rows
+
+
+def _kind(error: ApplianceFailed) -> str:
+    if "did not end within" in error.what:
+        return "timed out"
+    return "locked" if "lock" in error.what else "appliance failed"
+
+
+def _judged(answer: dict[str, Any], disks: tuple[GuestDisk, ...]) -> _Row:
+    """Say of a file system whether it could be read, and name the guest's disks that it lies on."""
+    row = {key: value for key, value in answer.items() if key != "event"}
+    row["disks"] = [disks[number].target for number in row["disks"] if number < len(disks)]
+    kind, unread = row["type"], row.pop("unread", "")
+    if kind == "swap":
+        row |= {"status": "swap", "reason": "swap space holds no files"}
+    elif kind.startswith("crypto_"):
+        row |= {"status": "encrypted", "reason": "it is encrypted, and its key is not here"}
+    elif kind == "LVM2_member":
+        row |= {"status": "incomplete", "reason": "no logical volume of its volume group could be found"}
+    elif kind == "unknown":
+        row |= {"status": "unknown", "reason": "what is in it is of no type that libguestfs knows"}
+    elif unread:
+        row |= {"status": "corrupt", "reason": f"it cannot be mounted: {' '.join(unread.split())}"}
+    else:
+        row |= {"status": "ok", "reason": None}
+    return row
+
+
+def _gap(status: str, reason: str, disks: tuple[str, ...] = ()) -> _Row:
+    """Give the row of what could not be read."""
+    return {"disks": list(disks), "status": status, "reason": reason}

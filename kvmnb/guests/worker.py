@@ -1,0 +1,223 @@
+"""Runs one libguestfs appliance and tells, a line of JSON at a time, what it finds in a guest's disks.
+
+A program of its own, started by the interpreter that has the libguestfs bindings: Debian has them for its own
+Python only. It imports nothing of the kit, reads its request from its one argument, and changes no disk: all
+are added read-only, under a snapshot that libguestfs throws away.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import guestfs
+
+_Row = dict[str, Any]
+
+#: No fstab is larger; what is larger was made to be read for long.
+_LARGEST_TEXT = 1 << 20
+
+
+def say(event: str, **told: object) -> None:
+    """Write one line."""
+    sys.stdout.write(json.dumps({"event": event, **told}) + "\n")
+    sys.stdout.flush()
+
+
+def attempt(call: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
+    """Give what a call gives, or why it failed; a text that is no UTF-8 fails too."""
+    try:
+        return call(*arguments), ""
+    except (RuntimeError, UnicodeDecodeError) as error:
+        return None, str(error)
+
+
+def opened(request: _Row) -> guestfs.GuestFS:
+    """Start an appliance with the guest's disks, each with its format said."""
+    handle = guestfs.GuestFS(python_return_dict=True)
+    handle.set_memsize(request["memory"] >> 20)
+    for disk in request["disks"]:
+        handle.add_drive(disk["path"], readonly=True, format=disk["format"])
+    handle.launch()
+    return handle
+
+
+def stack(handle: guestfs.GuestFS) -> dict[str, list[str]]:
+    """Give for each logical volume what it lies on, nearest first: its group, then partitions or disks."""
+    volumes, _ = attempt(handle.lvs)
+    physical, _ = attempt(handle.pvs_full)
+    by_uuid = {one["pv_uuid"].replace("-", ""): one["pv_name"] for one in physical or ()}
+    found: dict[str, list[str]] = {}
+    for volume in volumes or ():
+        group = volume.rpartition("/")[0]
+        uuids, _ = attempt(handle.vgpvuuids, group.removeprefix("/dev/"))
+        found[volume] = [group, *(by_uuid.get(uuid.replace("-", ""), "") for uuid in uuids or ())]
+    return found
+
+
+def canonical(handle: guestfs.GuestFS, device: str) -> str:
+    """Give a device's usual name: the appliance's own disk can shift the letters."""
+    name, failed = attempt(handle.canonical_device_name, device)
+    return device if failed else str(name)
+
+
+def disks_under(handle: guestfs.GuestFS, devices: list[str]) -> list[int]:
+    """Give the numbers of the disks that devices lie on, from 0."""
+    numbers = set()
+    for one in devices:
+        whole, failed = attempt(handle.part_to_dev, one)
+        number, _ = attempt(handle.device_index, one if failed else whole)
+        if number is not None:
+            numbers.add(number)
+    return sorted(numbers)
+
+
+def stray(handle: guestfs.GuestFS, stacked: dict[str, list[str]]) -> Iterator[_Row]:
+    """Give a row for each physical volume of LVM on which no logical volume was found."""
+    used = {one for below in stacked.values() for one in below[1:]}
+    physical, _ = attempt(handle.pvs_full)
+    for one in physical or ():
+        name = one["pv_name"]
+        if name not in used:
+            size, _ = attempt(handle.blockdev_getsize64, name)
+            yield {
+                "filesystem": canonical(handle, name),
+                "device": canonical(handle, name),
+                "type": "LVM2_member",
+                "parents": [],
+                "disks": disks_under(handle, [name]),
+                "size": size,
+                "label": "",
+                "uuid": one["pv_uuid"],
+            }
+
+
+def usage(handle: guestfs.GuestFS, mountable: str) -> _Row:
+    """Mount a file system read-only and read how full it is, and what it says of others; or why it cannot."""
+    _, failed = attempt(handle.mount_ro, mountable, "/")
+    if failed:
+        return {"unread": failed}
+    try:
+        told, failed = attempt(handle.statvfs, "/")
+        if failed:
+            return {"unread": failed}
+        unit = told["frsize"] or told["bsize"]
+        return {
+            "capacity": told["blocks"] * unit,
+            "used": (told["blocks"] - told["bfree"]) * unit,
+            "available": told["bavail"] * unit,
+            "inodes": told["files"],
+            "inodes_used": told["files"] - told["ffree"],
+            "fstab": lines_of(handle, "/etc/fstab"),
+            "system": system_name(lines_of(handle, "/etc/os-release")),
+        }
+    finally:
+        attempt(handle.umount_all)
+
+
+def lines_of(handle: guestfs.GuestFS, path: str) -> list[str]:
+    """Give the lines of a small text file of the guest; none where there is none, or it is too large."""
+    size, _ = attempt(handle.filesize, path)
+    if not size or size > _LARGEST_TEXT:
+        return []
+    lines, _ = attempt(handle.read_lines, path)
+    return list(lines or ())
+
+
+def system_name(lines: list[str]) -> str:
+    """Give the operating system's name from the lines of ``/etc/os-release``."""
+    told = dict(line.split("=", 1) for line in lines if "=" in line)
+    return told.get("PRETTY_NAME", told.get("NAME", "")).strip("\"'")
+
+
+def names_of(row: _Row) -> set[str]:
+    """Give every name under which a guest's fstab may mean a file system."""
+    device = row["device"]
+    names = {device}
+    if row["uuid"]:
+        names |= {f"UUID={row['uuid']}", f"/dev/disk/by-uuid/{row['uuid']}"}
+    if row["label"]:
+        names |= {f"LABEL={row['label']}", f"/dev/disk/by-label/{row['label']}"}
+    if row["parents"]:  # the device mapper doubles a dash that belongs to a name
+        group, _, volume = device.removeprefix("/dev/").partition("/")
+        names.add(f"/dev/mapper/{group.replace('-', '--')}-{volume.replace('-', '--')}")
+    if device.startswith("/dev/sd"):
+        names |= {f"/dev/{bus}{device.removeprefix('/dev/sd')}" for bus in ("vd", "hd", "xvd")}
+    return names
+
+
+def places(rows: list[_Row]) -> None:
+    """Note in each row where the guest itself mounts it, by the fstab of its system."""
+    for row in rows:
+        row["mounted"] = []
+    for system in rows:
+        for line in system.get("fstab", ()):
+            words = line.split()
+            if len(words) < 2 or words[0].startswith("#"):
+                continue
+            for row in rows:
+                if words[0].strip('"') in names_of(row) and words[1] not in row["mounted"]:
+                    row["mounted"].append(words[1])
+
+
+def filesystems(handle: guestfs.GuestFS) -> Iterator[_Row]:
+    """Give a row for every file system, and for what lies where one could be."""
+    kinds, failed = attempt(handle.list_filesystems)
+    if failed:
+        raise RuntimeError(failed)
+    stacked = stack(handle)
+    for mountable, kind in kinds.items():
+        device, _ = attempt(handle.mountable_device, mountable)
+        device = device or mountable
+        row: _Row = {"filesystem": mountable, "device": canonical(handle, device), "type": kind}
+        row["parents"] = [canonical(handle, one) for one in stacked.get(device, [])]
+        row["disks"] = disks_under(handle, stacked[device][1:] if device in stacked else [device])
+        row["size"], _ = attempt(handle.blockdev_getsize64, device)
+        row["label"], _ = attempt(handle.vfs_label, mountable)
+        row["uuid"], _ = attempt(handle.vfs_uuid, mountable)
+        if kind not in {"swap", "unknown"} and not kind.startswith("crypto_"):
+            row |= usage(handle, mountable)
+        yield row
+    yield from stray(handle, stacked)
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process with the one that asked; libguestfs then ends its QEMU."""
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() == 1:
+        sys.exit(1)
+
+
+def main() -> int:
+    """Read the request, answer it."""
+    end_with_parent()
+    request = json.loads(sys.argv[1])
+    try:
+        handle = opened(request)
+    except RuntimeError as error:
+        say("failed", reason=str(error))
+        return 1
+    say("launched")
+    try:
+        rows = list(filesystems(handle))
+        places(rows)
+        for row in rows:
+            row.pop("fstab", None)
+            say("filesystem", **row)
+    except RuntimeError as error:
+        say("failed", reason=str(error))
+        return 1
+    finally:
+        attempt(handle.shutdown)
+        handle.close()
+    say("done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

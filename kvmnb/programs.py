@@ -7,6 +7,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -144,6 +145,9 @@ def _start(
     cpu_seconds: int | None,
     stdin: int = subprocess.PIPE,
     environment: Mapping[str, str] | None = None,
+    *,
+    fds: tuple[int, ...] = (),
+    out: int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     command = [*_limits(memory, cpu_seconds), _found(args[0]), *args[1:]]
     try:
@@ -151,8 +155,9 @@ def _start(
         return subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
             command,
             stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            pass_fds=fds,
             env=os.environ | {"LC_ALL": "C"} | dict(environment or {}),
             start_new_session=True,
         )
@@ -273,3 +278,80 @@ def _said_no(completed: Completed) -> ProgramFailed:
     else:
         how = f"{name} failed with exit status {completed.returncode}"
     return ProgramFailed(f"{how} and said: {said}", "put right what it names, then try again")
+
+
+class Held:
+    """A program that runs until it is ended, such as one that serves a mounted file system.
+
+    Parameters
+    ----------
+    args : sequence of str
+        The program and its arguments; ``{fd}`` in one of them is replaced by the number of a pipe's end.
+    environment : mapping of str to str, optional
+        Variables that it has beside this process's own.
+    to_program : bool
+        Whether the program is to read the pipe, whose other end is closed when this process ends; else the
+        program writes to it.
+
+    Raises
+    ------
+    ProgramFailed
+        It is not there, or could not be started.
+    """
+
+    def __init__(
+        self, args: Sequence[str], environment: Mapping[str, str] | None = None, *, to_program: bool = False
+    ) -> None:
+        self._name = args[0]
+        reading, writing = os.pipe()
+        theirs, self._ours = (reading, writing) if to_program else (writing, reading)
+        filled = [word.replace("{fd}", str(theirs)) for word in args]
+        self._said = tempfile.TemporaryFile()
+        try:
+            self._process = _start(
+                filled, None, None, subprocess.DEVNULL, environment, fds=(theirs,), out=self._said.fileno()
+            )
+        except ProgramFailed:
+            self._said.close()
+            os.close(self._ours)
+            raise
+        finally:
+            os.close(theirs)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def wait_ready(self, timeout: float) -> None:
+        """Wait until it has written to the pipe; where it ends before, or takes too long, it is an error."""
+        with selectors.DefaultSelector() as pipe:
+            pipe.register(self._ours, selectors.EVENT_READ)
+            if not pipe.select(timeout):
+                self.kill()
+                raise _too_long(self._name, timeout)
+        if not os.read(self._ours, 1):
+            self.wait(timeout)
+            raise self.failure()
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait for its end; give its exit status, or None where it still runs."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def failure(self) -> ProgramFailed:
+        """Make the error of its having ended."""
+        self._said.seek(0)
+        said = self._said.read(1 << 20).decode(errors="backslashreplace")
+        return _said_no(Completed((self._name,), self._process.returncode or 0, "", said))
+
+    def kill(self) -> None:
+        """End it at once, with everything that it started."""
+        _kill_group(self._process)
+
+    def close(self) -> None:
+        """Close the pipe and what it said; a program that waits for the pipe ends."""
+        os.close(self._ours)
+        self._said.close()

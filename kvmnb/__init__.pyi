@@ -1,6 +1,15 @@
 # What the package gives, and from where. A name is loaded when it is first used; see __init__.py.
+from . import demo as demo
 from . import images as images
 from .errors import KvmnbError as KvmnbError
+from .guests.browsing import ls as ls
+from .guests.copying import copy_in as copy_in
+from .guests.copying import copy_out as copy_out
+from .guests.inside import inside as inside
+from .guests.logs import tail_logs as tail_logs
+from .guests.mounting import mount as mount
+from .guests.mounts import mounts as mounts
+from .guests.mounts import unmount as unmount
 from .host import Host as Host
 from .host import connect as connect
 from .images.advice import advise as advise
@@ -35,6 +44,7 @@ from .storage.actions import ConvertImage as ConvertImage
 from .storage.actions import CreateImage as CreateImage
 from .storage.actions import CreateSnapshot as CreateSnapshot
 from .storage.actions import CreateVolume as CreateVolume
+from .storage.actions import DefineGuest as DefineGuest
 from .storage.actions import DefinePool as DefinePool
 from .storage.actions import DeleteImage as DeleteImage
 from .storage.actions import DeletePool as DeletePool
@@ -46,8 +56,11 @@ from .storage.actions import RepairImage as RepairImage
 from .storage.actions import ResizeImage as ResizeImage
 from .storage.actions import ResizeVolume as ResizeVolume
 from .storage.actions import SetPoolAutostart as SetPoolAutostart
+from .storage.actions import ShutOffGuest as ShutOffGuest
+from .storage.actions import StartGuest as StartGuest
 from .storage.actions import StartPool as StartPool
 from .storage.actions import StopPool as StopPool
+from .storage.actions import UndefineGuest as UndefineGuest
 from .storage.actions import UndefinePool as UndefinePool
 from .storage.actions import UploadVolume as UploadVolume
 from .storage.actions import WipeVolume as WipeVolume

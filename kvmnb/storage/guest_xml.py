@@ -12,6 +12,9 @@ from kvmnb.storage.xml import find
 #: Per type of disk the attribute of its ``<source>`` that names a path on the host.
 _SOURCE_PATH = {"file": "file", "block": "dev", "dir": "dir"}
 
+#: The namespace of the note that `kvmnb.demo` leaves in the definition of each guest that it makes.
+DEMO = "urn:kvmnb:demo:1"
+
 #: Files of a guest that are no disks: their role and place in its XML.
 _GUEST_FILES = {
     "kernel": "os/kernel",
@@ -88,6 +91,17 @@ def read_arguments(root: ET.Element) -> tuple[str, ...]:
     """Read what a guest's XML hands to QEMU as it is, where it may name a file: arguments and variables."""
     values = (value for steps, value in _values(root, ()) if steps[:1] == ("commandline",))
     return tuple(value for value in values if "/" in value)
+
+
+def read_made(root: ET.Element) -> tuple[tuple[str, str], ...]:
+    """Read which volumes `kvmnb.demo` made with a guest, as (pool, name).
+
+    A copy of the guest has the same note but another UUID, and its volumes are not its own.
+    """
+    note = root.find(f"metadata/{{{DEMO}}}demo")
+    if note is None or note.get("uuid") != root.findtext("uuid"):
+        return ()
+    return tuple((one.get("pool", ""), one.get("name", "")) for one in note.iterfind(f"{{{DEMO}}}volume"))
 
 
 def _values(element: ET.Element, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -192,6 +192,8 @@ class Guest:
     saved: bool = False
     #: What is handed to QEMU as it is and holds a slash, so that a path may stand anywhere in it.
     arguments: tuple[str, ...] = ()
+    #: What `kvmnb.demo` made with it, by its definition: volumes as (pool, name); empty for any other guest.
+    made: tuple[tuple[str, str], ...] = ()
     problem: str = ""
 
     @property
@@ -295,6 +297,7 @@ class Inventory:
     read_at: int = 0
     # What is only assumed: volumes by (pool, name), None for a deleted one, and paths by what lies there.
     assumed: Mapping[tuple[str, str], Volume | None] = field(default_factory=dict)
+    _assumed_guests: Mapping[str, Guest | None] = field(default_factory=dict)
     _kinds: Mapping[str, PathKind] = field(default_factory=dict)
     _images: Mapping[str, Info] = field(default_factory=dict)
     _listed: dict[str, tuple[Volume, ...]] = field(default_factory=dict)
@@ -338,7 +341,14 @@ class Inventory:
         """Give all guests."""
         if not self._guests:
             self._guests.append(self.reader.guests())
-        return self._guests[0]
+        if not self._assumed_guests:
+            return self._guests[0]
+        named = {**{guest.name: guest for guest in self._guests[0]}, **self._assumed_guests}
+        return tuple(guest for guest in named.values() if guest is not None)
+
+    def guest(self, name: str) -> Guest | None:
+        """Give the guest of that name, or None."""
+        return next((guest for guest in self.guests() if guest.name == name), None)
 
     def kind(self, path: str) -> PathKind | None:
         """Tell what lies at a path on the host; None where it cannot be known from here."""
@@ -366,6 +376,10 @@ class Inventory:
     def assume_volume(self, pool: str, name: str, volume: Volume | None) -> Inventory:
         """Give a copy that has this volume, or with None one that has it no more."""
         return replace(self, assumed={**self.assumed, (pool, name): volume})
+
+    def assume_guest(self, name: str, guest: Guest | None) -> Inventory:
+        """Give a copy that has this guest, or with None one that has it no more."""
+        return replace(self, _assumed_guests={**self._assumed_guests, name: guest})
 
     def assume_kind(self, path: str, kind: PathKind) -> Inventory:
         """Give a copy in which this lies at the path."""

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from kvmnb.storage.guest_xml import read_arguments, read_disks, read_guest_files
+from kvmnb.storage.guest_xml import read_arguments, read_disks, read_guest_files, read_made
 from kvmnb.storage.model import FILE_GONE, Disk, Guest, Pool, PoolSpec, Volume
 from kvmnb.storage.xml import read_pool, read_volume
 
@@ -157,6 +157,7 @@ def _read_guest(raw: libvirt.virDomain, name: str) -> Guest:
         other_disks=tuple(others),
         files=tuple(files),
         arguments=tuple(dict.fromkeys(arguments)),
+        made=read_made(root),
     )
 
 

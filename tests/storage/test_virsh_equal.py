@@ -17,6 +17,7 @@ from kvmnb.storage.actions import (
     BuildPool,
     CloneVolume,
     CreateVolume,
+    DefineGuest,
     DefinePool,
     DeletePool,
     DeleteVolume,
@@ -24,13 +25,16 @@ from kvmnb.storage.actions import (
     RefreshPool,
     ResizeVolume,
     SetPoolAutostart,
+    ShutOffGuest,
+    StartGuest,
     StartPool,
     StopPool,
+    UndefineGuest,
     UndefinePool,
     UploadVolume,
     WipeVolume,
 )
-from tests.storage.builders import HOSTILE, MIB, Site, State, state
+from tests.storage.builders import HOSTILE, MIB, Site, State, define_guest, guest_xml, start_guest, state
 from tests.storage.image_cases import IMAGE_CASES
 
 
@@ -162,7 +166,31 @@ def _define(name: str, **fields: str) -> Case:
     return Case(f"define {name}", _nothing, lambda s: DefinePool(s.pool, **fields), undoable=True)
 
 
+def _guest_file(site: Site) -> None:
+    (site.folder / "a guest.xml").write_text(guest_xml("vm 1"))
+
+
+GUEST_CASES = [
+    Case(
+        "define guest",
+        _guest_file,
+        lambda s: DefineGuest("vm 1", str(s.folder / "a guest.xml")),
+        again="refused",
+        undoable=True,
+    ),
+    Case("start guest", lambda s: define_guest(s, "vm 1"), lambda _s: StartGuest("vm 1"), undoable=True),
+    Case(
+        "shut off guest",
+        lambda s: start_guest(s, "vm 1"),
+        lambda _s: ShutOffGuest("vm 1", confirm="vm 1"),
+        undoable=True,
+    ),
+    Case("undefine guest", lambda s: define_guest(s, "vm 1"), lambda _s: UndefineGuest("vm 1")),
+]
+
+
 CASES = [
+    *GUEST_CASES,
     Case(
         "define dir",
         _nothing,
@@ -273,7 +301,7 @@ def test_run_and_the_shell_line_leave_the_same(site: Site, case: Case) -> None:
 def _undo(site: Site, case: Case, before: State, report: object) -> None:
     plan = site.host.undo(report)  # type: ignore[arg-type]
     if plan.problems:  # what would be lost wants its name
-        (lost,) = [action.name for action in plan.actions if isinstance(action, DeleteVolume)]
+        (lost,) = [a.name for a in plan.actions if isinstance(a, DeleteVolume | ShutOffGuest)]
         plan = site.host.undo(report, confirm=lost)  # type: ignore[arg-type]
     assert bool(plan.actions) == case.undoable
     if case.undoable:

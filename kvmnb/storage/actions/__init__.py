@@ -1,10 +1,11 @@
-"""Everything that can be done to pools, volumes and images: one frozen dataclass per call."""
+"""Everything that can be done to pools, volumes, images and guests: one frozen dataclass per call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from kvmnb.storage.action import Action
+from kvmnb.storage.actions.guest_state import DefineGuest, ShutOffGuest, StartGuest, UndefineGuest
 from kvmnb.storage.actions.image_conversion import ConvertImage
 from kvmnb.storage.actions.image_creation import CreateImage, DeleteImage
 from kvmnb.storage.actions.image_size import RepairImage, ResizeImage
@@ -45,6 +46,10 @@ ACTIONS: dict[str, Callable[..., Action]] = {
         DeleteSnapshot,
         RepairImage,
         DeleteImage,
+        DefineGuest,
+        StartGuest,
+        ShutOffGuest,
+        UndefineGuest,
     )
 }
 
@@ -58,6 +63,7 @@ __all__ = [
     "CreateImage",
     "CreateSnapshot",
     "CreateVolume",
+    "DefineGuest",
     "DefinePool",
     "DeleteImage",
     "DeletePool",
@@ -70,8 +76,11 @@ __all__ = [
     "ResizeImage",
     "ResizeVolume",
     "SetPoolAutostart",
+    "ShutOffGuest",
+    "StartGuest",
     "StartPool",
     "StopPool",
+    "UndefineGuest",
     "UndefinePool",
     "UploadVolume",
     "WipeVolume",

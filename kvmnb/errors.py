@@ -105,5 +105,17 @@ class ProgramFailed(KvmnbError):
     """A program could not be started, ran too long, or said that it failed."""
 
 
+class StillInUse(KvmnbError):
+    """A mounted file system cannot be unmounted, or its image is not finished; it stays listed."""
+
+
+class MountLost(KvmnbError, OSError):
+    """The program that served a mounted file system ended too early; what was written last may be missing."""
+
+
+class NoFuse(KvmnbError):
+    """Nothing can be mounted here, because FUSE is missing; copying and listing work without it."""
+
+
 class RunbookFailed(KvmnbError):
     """A cell of a runbook raised; the record keeps the notebook as far as it came."""

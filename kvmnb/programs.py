@@ -306,7 +306,7 @@ class Held:
         reading, writing = os.pipe()
         theirs, self._ours = (reading, writing) if to_program else (writing, reading)
         filled = [word.replace("{fd}", str(theirs)) for word in args]
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the program
         try:
             self._process = _start(
                 filled, None, None, subprocess.DEVNULL, environment, fds=(theirs,), out=self._said.fileno()

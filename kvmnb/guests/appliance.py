@@ -21,7 +21,7 @@ MEMORY = 768 << 20
 #: Seconds that reading a guest may take, its start under emulation on a busy host included.
 PATIENCE = 240.0
 
-_WORKER = Path(__file__).with_name("worker.py")
+_HERE = Path(__file__).parent
 
 #: Where the bindings may be: Debian has them for its own interpreter only.
 _INTERPRETERS = (sys.executable, "/usr/bin/python3")
@@ -112,20 +112,27 @@ def interpreter() -> str:
 
 
 def ask(
-    request: Answer, tell: Callable[[Answer], None], *, stop: Event | None = None, patience: float = PATIENCE
+    request: Answer,
+    tell: Callable[[Answer], None],
+    *,
+    stop: Event | None = None,
+    patience: float = PATIENCE,
+    program: str = "worker.py",
 ) -> None:
     """Run the worker once.
 
     Parameters
     ----------
     request : dict
-        What it is to do; see ``worker.py``.
+        What it is to do; see ``worker.py``, or whichever program is named.
     tell : callable
         Gets each answer as it comes.
     stop : threading.Event, optional
         Once it is set, the appliance is ended.
     patience : float
         The most seconds that it may take.
+    program : str
+        Which worker: a file of this folder.
 
     Raises
     ------
@@ -149,7 +156,7 @@ def ask(
     with tempfile.TemporaryDirectory(prefix="kvmnb-appliance-") as folder:
         try:
             done = follow(
-                [interpreter(), "-I", str(_WORKER), json.dumps({"memory": MEMORY, **request})],
+                [interpreter(), "-I", str(_HERE / program), json.dumps({"memory": MEMORY, **request})],
                 hear,
                 timeout=patience,
                 environment=settings() | {"LIBGUESTFS_TMPDIR": folder, "TMPDIR": folder},

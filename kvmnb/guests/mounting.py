@@ -1,88 +1,48 @@
 """Mounting a guest's file systems through FUSE, so that they are finished when they are unmounted.
 
 ``guestmount`` runs captive: its end, and not that of the unmounting, is when the image is complete. A guard
-beside it unmounts when this process is killed.
+beside it unmounts when this process is killed, and ends it where it has not mounted yet.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from kvmnb.errors import KvmnbError, NotFound, ProgramFailed, Refused
+from kvmnb.errors import BadValue, MountLost, NoFuse, NotFound, ProgramFailed, ReadOnly, Refused, StillInUse
+from kvmnb.guests import mounts
 from kvmnb.guests.appliance import settings
-from kvmnb.guests.disks import GuestDisk, disks_of
+from kvmnb.guests.disks import GuestDisk, disks_of, identity
+from kvmnb.guests.guard import began, mounted
+from kvmnb.guests.mount_guards import problems
+from kvmnb.guests.reading import read_guests
 from kvmnb.host import Host
-from kvmnb.programs import Held, run
-from kvmnb.storage.model import Guest, Inventory, Problem
-from kvmnb.storage.usage import Usage
+from kvmnb.programs import Held, find
+from kvmnb.storage.model import Guest, Inventory, refusals
 
 #: Seconds in which an appliance must have started, under emulation on a busy host.
 _START = 240.0
 
-#: Seconds that an image may take to be finished once it is unmounted.
-_FINISH = 300.0
-
-
-class StillInUse(KvmnbError):
-    """A mounted file system has open files, so that it cannot be unmounted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mounted:
-    """What is kept of a mount, in a file beside it.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder of the mount: ``root`` in it is where the guest's files are.
-    guest, device : str
-        The guest, and the device; empty where its whole layout is mounted.
-    readonly : bool
-        Whether it can only be read.
-    owner, worker : int
-        Process ids of whoever mounted it, and of guestmount.
-    since : int
-        When, in nanoseconds since 1970.
-    """
-
-    folder: Path
-    guest: str
-    device: str
-    readonly: bool
-    owner: int
-    worker: int
-    since: int
-
-    @property
-    def root(self) -> Path:
-        """Where the guest's files are."""
-        return self.folder / "root"
-
-
-def mounts_folder() -> Path:
-    """Give the folder of this user's mounts."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    place = (
-        Path(base) if Path(base).is_dir() and os.access(base, os.W_OK) else Path(f"/tmp/kvmnb-{os.getuid()}")
-    )
-    return place / "kvmnb" / "mounts"
+_GUARD = Path(__file__).with_name("guard.py")
 
 
 @contextmanager
 def mount(host: Host, guest: str, device: str | None = None, readonly: bool = True) -> Iterator[Path]:
     """Mount a guest's file systems and give the folder where its files are.
 
+    Links in the guest that begin with a slash are meant within the guest, but this machine's kernel takes
+    them for its own: use `kvmnb.inside` for paths that may hold links, above all before you write.
+
     Parameters
     ----------
     host : Host
-        A host whose images are on this machine.
+        A host whose images are on this machine; to write, one that was opened with ``readonly=False``.
     guest : str
         The guest's name.
     device : str, optional
@@ -90,7 +50,7 @@ def mount(host: Host, guest: str, device: str | None = None, readonly: bool = Tr
         without it the guest's own layout, as its system would mount it.
     readonly : bool
         Whether it can only be read. To write, the guest must be shut off, and so must every other guest that
-        needs any of the files.
+        needs any of the files; and no image may lie on those that are written to.
 
     Yields
     ------
@@ -100,148 +60,192 @@ def mount(host: Host, guest: str, device: str | None = None, readonly: bool = Tr
     Raises
     ------
     kvmnb.errors.NotFound
-        There is no such guest.
+        There is no such guest or device, or no system in it; the message lists those that there are.
+    kvmnb.errors.ReadOnly
+        Writing was asked of a host that was opened for reading.
     kvmnb.errors.Refused
         It must not be mounted: it runs, a file is in use, or a disk is missing.
+    kvmnb.errors.NoFuse
+        Nothing can be mounted on this machine.
     kvmnb.errors.ProgramFailed
         It could not be mounted; the message says what libguestfs said.
-    StillInUse
-        Files are still open at the end; the error names who holds them. The mount stays until they are closed.
+    kvmnb.errors.StillInUse
+        Files are still open at the end; the error names who holds them. It stays mounted: see
+        `kvmnb.unmount`.
+    kvmnb.errors.MountLost
+        guestmount ended too early, so that what was written last may be missing.
     """
-    found, disks = _look(host, guest)
-    _require(host.inventory(), found, disks, readonly=readonly)
-    folder = mounts_folder() / f"{secrets.token_hex(4)}"
-    root = folder / "root"
-    root.mkdir(parents=True, mode=0o700)
+    require_fuse()
+    if device is not None and (not device.startswith("/dev/") or ":" in device):
+        raise BadValue(f"{device!r} is no device", "give one as host.filesystems() names it: /dev/sda1")
+    seen, found, disks = look(host, guest, readonly=readonly)
+    about = _start(host, seen, found, disks, device, readonly=readonly)
     try:
-        worker = Held(_command(disks, device, root, readonly=readonly), settings())
-    except ProgramFailed:
-        _remove(folder)
+        yield about.root
+    finally:
+        mounts.finish(about)
+
+
+def require_fuse() -> None:
+    """Raise `NoFuse` where nothing can be mounted by this user."""
+    if not any(find(name) for name in ("fusermount3", "fusermount")):
+        problem = "the program fusermount is not installed"
+    elif not Path("/dev/fuse").exists():
+        problem = "there is no /dev/fuse"
+    elif not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        problem = "you may not open /dev/fuse"
+    else:
+        return
+    raise NoFuse(
+        f"Nothing can be mounted here: {problem}",
+        "use kvmnb.ls, kvmnb.copy_out, kvmnb.copy_in and kvmnb.tail_logs, which do without, or install fuse3",
+    )
+
+
+def look(host: Host, name: str, *, readonly: bool) -> tuple[Inventory, Guest, tuple[GuestDisk, ...]]:
+    """Read the host now, find a guest, and see that its disks may be read, or written to.
+
+    Raises
+    ------
+    kvmnb.errors.NotFound, kvmnb.errors.ReadOnly, kvmnb.errors.Refused
+        As for `mount`.
+    """
+    if host.readonly and not readonly:
+        raise ReadOnly(
+            f"Writing into guest {name!r} was asked of a host that was opened for reading",
+            "open it with kvmnb.connect(readonly=False)",
+        )
+    seen = host.inventory()
+    guest = next((one for one in seen.guests() if one.name == name), None)
+    if guest is None:
+        known = ", ".join(sorted(one.name for one in seen.guests())) or "none is defined"
+        raise NotFound(f"There is no guest {name!r} on {host.name}", f"choose one of: {known}")
+    disks = disks_of(guest, seen)
+    stopping = refusals(problems(seen, guest, disks, readonly=readonly))
+    if stopping:
+        first = stopping[0]
+        raise Refused(f"The files of guest {name!r} stay as they are. {first.reason}", first.remedy, stopping)
+    return seen, guest, disks
+
+
+def refuse_mounted(disks: Sequence[GuestDisk], *, readonly: bool) -> None:
+    """Raise `Refused` where an image is mounted already and one of the two would write to it."""
+    images = {disk.path for disk in disks}
+    for other in mounts.listed():
+        if images & set(other.images) and not (readonly and other.readonly) and other.status:
+            raise Refused(
+                f"Guest {other.guest!r} is {other.status} already, at {other.root}, and one of the two would "
+                "write to its image",
+                "unmount that first",
+            )
+
+
+def _start(
+    host: Host,
+    seen: Inventory,
+    guest: Guest,
+    disks: tuple[GuestDisk, ...],
+    device: str | None,
+    *,
+    readonly: bool,
+) -> mounts.Mounted:
+    mounts.sweep()
+    refuse_mounted(disks, readonly=readonly)
+    folder = mounts.mounts_folder() / secrets.token_hex(4)
+    folder.mkdir(parents=True, mode=0o700)
+    about = mounts.Mounted(
+        str(folder),
+        guest.name,
+        device or "",
+        readonly,
+        tuple(disk.path for disk in disks),
+        time.time_ns(),
+        os.getpid(),
+        began(os.getpid()),
+    )
+    try:
+        about.root.mkdir(mode=0o700)
+        mounts.note(about)
+        about = _serve(about, disks)
+        if not readonly:
+            _look_again(host, guest, disks)
+    except ProgramFailed as error:
+        _abandon(about)
+        raise _explained(error, seen, guest, device) from error
+    except BaseException:
+        _abandon(about)
         raise
+    return about
+
+
+def _serve(about: mounts.Mounted, disks: Sequence[GuestDisk]) -> mounts.Mounted:
+    """Start guestmount and the guard, and wait until the files are there."""
+    worker = Held(_command(disks, about), settings())
     try:
-        worker.wait_ready(_START)
+        about = replace(about, worker=worker.pid, worker_began=began(worker.pid))
+        unmount = find("guestunmount") or "guestunmount"
+        guard = Held(
+            [sys.executable, "-I", str(_GUARD), "{fd}", str(about.root), str(worker.pid), unmount],
+            to_program=True,
+        )
     except BaseException:
         worker.kill()
-        _remove(folder)
-        raise
-    about = Mounted(folder, guest, device or "", readonly, os.getpid(), worker.pid, time.time_ns())
-    _note(about)
-    guard = Held(["guestunmount", "--quiet", "--fd={fd}", str(root)], to_program=True)
-    try:
-        yield root
-    finally:
-        _unmount(about, worker)
-        guard.close()
-        guard.wait(10)
         worker.close()
-        _remove(folder)
+        raise
+    mounts.OWN[about.folder] = (worker, guard)
+    mounts.note(about)
+    worker.wait_ready(_START)
+    return about
 
 
-def _look(host: Host, name: str) -> tuple[Guest, tuple[GuestDisk, ...]]:
-    seen = host.inventory()
-    for guest in seen.guests():
-        if guest.name == name:
-            return guest, disks_of(guest, seen)
-    known = ", ".join(sorted(guest.name for guest in seen.guests())) or "none is defined"
-    raise NotFound(f"There is no guest {name!r} on {host.name}", f"choose one of: {known}")
+def _look_again(host: Host, guest: Guest, disks: tuple[GuestDisk, ...]) -> None:
+    """See that the guest was not started, nor its disks changed for others, while the appliance started."""
+    _, _, now = look(host, guest.name, readonly=False)
+    if now != disks or identity(now) is None:
+        raise Refused(
+            f"The disks of guest {guest.name!r} were changed while they were being mounted",
+            "see what host.disks() says now, then mount it anew",
+        )
 
 
-def _require(seen: Inventory, guest: Guest, disks: Sequence[GuestDisk], *, readonly: bool) -> None:
-    problems = tuple(_problems(seen, guest, disks, readonly=readonly))
-    if problems:
-        first = problems[0]
-        raise Refused(f"Nothing was mounted. {first.reason}", first.remedy, problems)
-
-
-def _problems(
-    seen: Inventory, guest: Guest, disks: Sequence[GuestDisk], *, readonly: bool
-) -> Iterator[Problem]:
-    if guest.problem:
-        yield Problem(f"Guest {guest.name!r} could not be read: {guest.problem}", "mend its definition first")
-    if not disks:
-        yield Problem(f"Guest {guest.name!r} has no disk of its own", "choose another guest")
-    for disk in disks:
-        if disk.status:
-            yield Problem(f"Disk {disk.target} of guest {guest.name!r}: {disk.reason}", "mend that first")
-    if readonly:
+def _abandon(about: mounts.Mounted) -> None:
+    """Leave nothing of a mount that is not to be: no process, no folder."""
+    held = mounts.OWN.get(about.folder)
+    if held is None:
+        mounts.remove(Path(about.folder))
         return
-    if guest.running:
-        yield Problem(
-            f"Guest {guest.name!r} is {guest.state}: two who write to one file system destroy it",
-            "shut it off first, or mount it for reading only",
-        )
-    usage = Usage.of(seen)
-    for path in dict.fromkeys(usage.real(one) for disk in disks for one in (disk.path, *disk.chain)):
-        for use in usage.uses_of(path):
-            if use.guest.name != guest.name and (
-                use.guest.running or path in {usage.real(d.path) for d in disks}
-            ):
-                yield Problem(
-                    f"{path} is also needed by {use}", "shut that guest off, or mount it for reading only"
-                )
-    if usage.blind:
-        yield Problem(
-            f"It cannot be known whether another guest needs these files: {usage.blind[0]}",
-            "mend what is named, or mount it for reading only",
-        )
+    about = replace(about, worker=held[0].pid, worker_began=began(held[0].pid))
+    if not mounted(str(about.root)):
+        held[0].kill()  # nothing was mounted, so nothing was written
+    try:
+        mounts.finish(about)
+    except MountLost:
+        pass  # it is what was just ended, or the error that brought us here
+    except StillInUse:
+        mounts.note(about)
+        raise
 
 
-def _command(disks: Sequence[GuestDisk], device: str | None, root: Path, *, readonly: bool) -> list[str]:
-    words = ["guestmount", "--no-fork", "--fd={fd}", "--ro" if readonly else "--rw"]
+def _explained(
+    error: ProgramFailed, seen: Inventory, guest: Guest, device: str | None
+) -> ProgramFailed | NotFound:
+    """Say what could be mounted instead, where no system was found or the device is not there."""
+    rows = [row for row in read_guests(seen, [guest])[0].rows if row.get("filesystem")]
+    choice = ", ".join(f"{row['filesystem']} ({row['type']})" for row in rows if row["status"] == "ok")
+    remedy = f"choose a device of: {choice or 'none can be mounted, see host.filesystems()'}"
+    if device is None and ("operating system" in error.what or "multi-boot" in error.what):
+        return NotFound(f"No one system was found in guest {guest.name!r}: {error.what}", remedy)
+    if device is not None and device not in {name for row in rows for name in _names(row)}:
+        return NotFound(f"There is no file system {device!r} in guest {guest.name!r}", remedy)
+    return error
+
+
+def _names(row: dict[str, str]) -> tuple[str, ...]:
+    return row["filesystem"], row["device"]
+
+
+def _command(disks: Sequence[GuestDisk], about: mounts.Mounted) -> list[str]:
+    words = ["guestmount", "--no-fork", "--fd={fd}", "--ro" if about.readonly else "--rw"]
     for disk in disks:
         words += [f"--format={disk.format}", "-a", disk.path]
-    return [*words, *(["-m", device] if device else ["-i"]), str(root)]
-
-
-def _note(about: Mounted) -> None:
-    told = {
-        "guest": about.guest,
-        "device": about.device,
-        "readonly": about.readonly,
-        "owner": about.owner,
-        "worker": about.worker,
-        "since": about.since,
-    }
-    (about.folder / "mount.json").write_text(json.dumps(told))
-
-
-def _unmount(about: Mounted, worker: Held) -> None:
-    done = run(["guestunmount", "--quiet", str(about.root)], timeout=60, check=False)
-    if done.returncode not in {0, 3}:  # 3: it is not mounted any more
-        holders = ", ".join(holders_of(about.root)) or "a program that cannot be named"
-        raise StillInUse(
-            f"{about.root} of guest {about.guest!r} is still in use by {holders}",
-            "close what is open there, then unmount it with host.apply(kvmnb.Unmount(...))",
-        )
-    status = worker.wait(_FINISH)
-    if status is None:
-        raise StillInUse(
-            f"The image of guest {about.guest!r} was not finished within {_FINISH:g} seconds",
-            f"wait for the process {about.worker} to end before you start the guest",
-        )
-    if status != 0:
-        raise worker.failure()
-
-
-def holders_of(root: Path) -> Iterator[str]:
-    """Name the processes that have files open below a folder, or work in it, as far as they may be seen."""
-    inside = f"{root}/"
-    for process in Path("/proc").glob("[0-9]*"):
-        links = [process / "cwd", process / "root"]
-        with suppress(OSError):
-            links += list((process / "fd").iterdir())
-        for link in links:
-            with suppress(OSError):
-                target = os.readlink(link)
-                if target == str(root) or target.startswith(inside):
-                    name = (process / "comm").read_text().strip()
-                    yield f"{name} (process {process.name}), which has {target}"
-                    break
-
-
-def _remove(folder: Path) -> None:
-    """Remove a mount's folder; never what is mounted there."""
-    with suppress(OSError):
-        (folder / "mount.json").unlink(missing_ok=True)
-        (folder / "root").rmdir()
-        folder.rmdir()
+    return [*words, *(["-m", about.device] if about.device else ["-i"]), str(about.root)]

@@ -118,7 +118,7 @@ def show(
         One of the kit's frames.
     columns : sequence of str, optional
         Which columns, in this order; ``"all"`` for all of them. Without it those that matter most, and
-        ``status`` and ``problem`` where something could not be read.
+        ``status`` and why where something could not be read.
     bars : bool
         Whether to add a column ``use`` where both capacity and allocation are shown.
     note : bool
@@ -166,7 +166,8 @@ def _choose(
         return list(columns)
     chosen = [column for column in (declared.brief if declared else ()) if column in frame.columns]
     whole = "status" not in frame.columns or not (frame["status"] != "ok").any()
-    return chosen if whole else [*chosen, "status", "problem"]
+    why = [column for column in ("status", "problem", "reason") if column in frame.columns]
+    return chosen if whole else list(dict.fromkeys([*chosen, *why]))
 
 
 def _cell(unit: str) -> Callable[[Any], str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kvmnb.schema.declare import Column, Dtype, Frame, returns
 from kvmnb.schema.formats import ADVICE, FEATURES, FORMATS, GROWTH, LAYERS, SAYINGS, STAGES, WORKLOADS
-from kvmnb.schema.guests import DF, FILESYSTEMS
+from kvmnb.schema.guests import COPIED, DF, FILESYSTEMS, LOGS, LS, MOUNTS
 from kvmnb.schema.images import EXTENTS, IMAGES, MEASURES, SNAPSHOTS, SOUNDNESS
 from kvmnb.schema.storage import APPLIED, AUDIT, CHECKS, DISKS, GUESTS, PLAN, POOLS, VOLUMES
 
@@ -35,6 +35,10 @@ FRAMES = {
         ADVICE,
         FILESYSTEMS,
         DF,
+        MOUNTS,
+        LS,
+        COPIED,
+        LOGS,
     )
 }
 
@@ -43,6 +47,7 @@ __all__ = [
     "APPLIED",
     "AUDIT",
     "CHECKS",
+    "COPIED",
     "DF",
     "DISKS",
     "EXTENTS",
@@ -54,7 +59,10 @@ __all__ = [
     "GUESTS",
     "IMAGES",
     "LAYERS",
+    "LOGS",
+    "LS",
     "MEASURES",
+    "MOUNTS",
     "PLAN",
     "POOLS",
     "SAYINGS",

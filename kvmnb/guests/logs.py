@@ -1,0 +1,107 @@
+"""The last lines of a guest's logs: why won't it boot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from kvmnb.errors import BadValue
+from kvmnb.guests.asking import Answer, ask_files
+from kvmnb.host import Host
+from kvmnb.schema import LOGS, returns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Where systems write why they do not start, whichever they are.
+LOGS_OF_SYSTEMS = (
+    "/var/log/messages",
+    "/var/log/syslog",
+    "/var/log/kern.log",
+    "/var/log/dmesg",
+    "/var/log/boot.log",
+    "/var/log/cloud-init-output.log",
+)
+_JOURNAL = "/var/log/journal"
+_FIELDS = ("MESSAGE", "SYSLOG_IDENTIFIER", "_COMM", "_PID")
+
+_REASONS = {
+    "empty": "there is nothing in it",
+    "missing": "there is no such log",
+    "no file": "it is no file, so that it was not opened",
+    "binary": "it is systemd's journal, which is binary and could not be read by the appliance",
+}
+
+
+@returns(LOGS)
+def tail_logs(host: Host, guest: str, lines: int = 20, device: str | None = None) -> pd.DataFrame:
+    """Give the last lines of a guest's usual logs, whether it runs or not, and without FUSE.
+
+    Reads only. systemd's journal is binary; it is read by the appliance, never by this machine.
+
+    Parameters
+    ----------
+    host : Host
+        A host whose images are on this machine.
+    guest : str
+        The guest's name.
+    lines : int
+        How many lines of each.
+    device : str, optional
+        As for `kvmnb.mount`; a file system that holds ``/var/log``.
+
+    Raises
+    ------
+    kvmnb.errors.NotFound
+        There is no such guest or device, or no system in it.
+    kvmnb.errors.Refused
+        A disk is missing, or is written to at the moment.
+    """
+    if lines < 1:
+        raise BadValue(f"{lines} lines are no lines", "ask for at least one")
+    answers: list[Answer] = []
+    ask_files(
+        host,
+        guest,
+        device,
+        answers.append,
+        task="logs",
+        logs=LOGS_OF_SYSTEMS,
+        journals=[_JOURNAL],
+        lines=lines,
+        fields=_FIELDS,
+    )
+    rows = [row for answer in answers if answer["event"] == "log" for row in _rows(answer, answers, lines)]
+    told = ({**row, "guest": guest, "source": "appliance"} for row in rows)
+    return LOGS.build(told, guest=guest, device=device, read_at=time.time_ns())
+
+
+def _rows(answer: Answer, answers: list[Answer], lines: int) -> Iterator[dict[str, Any]]:
+    log, status = answer["log"], answer["status"]
+    if status == "ok":
+        # A line ends with a newline only, whatever other characters a hostile guest writes.
+        found = answer["text"].removesuffix("\n").split("\n")[-lines:] if answer["text"] else []
+        status = "ok" if found else "empty"
+    elif status == "journal":
+        found = [_entry(one) for one in answers if one["event"] == "journal" and one["log"] == log]
+        status = "ok" if found else "empty"
+    else:
+        found = []
+    for number, line in enumerate(found):
+        yield {"log": log, "number": number - len(found), "line": line, "status": "ok", "reason": None}
+    if not found:
+        reason = answer.get("reason") or _REASONS.get(status)
+        if status == "binary":
+            reason = f"{_REASONS[status]}: {answer['reason']}"
+        yield {"log": log, "number": None, "line": None, "status": status, "reason": reason}
+
+
+def _entry(answer: Answer) -> str:
+    """Write an entry of the journal as journalctl does, in UTC."""
+    fields = answer["fields"]
+    when = datetime.fromtimestamp(answer["time"] / 1e6, UTC).isoformat(timespec="seconds")
+    who = fields.get("SYSLOG_IDENTIFIER") or fields.get("_COMM") or "unknown"
+    pid = f"[{fields['_PID']}]" if "_PID" in fields else ""
+    return f"{when} {who}{pid}: {fields.get('MESSAGE', '')}"

@@ -1,8 +1,8 @@
 """Unmounts a guest's file system once the process that mounted it has ended, however it ended.
 
 A program of its own: ``guard.py FD ROOT PID GUESTUNMOUNT`` waits until the last writer of the pipe FD has
-closed it. Where guestmount, process PID, has mounted ROOT, guestunmount takes over; where it is only starting, it
-is ended, since nobody is left who could use the mount.
+closed it. Where guestmount, process PID, has mounted ROOT, guestunmount takes over; where it is only
+starting, it is ended, since nobody is left who could use the mount.
 """
 
 from __future__ import annotations

@@ -1,0 +1,55 @@
+"""Makes the images of the mounting tests, with the interpreter that has the bindings of libguestfs.
+
+A program of its own: ``images_worker.py FOLDER TAR`` makes in FOLDER ``guest.qcow2``, a small guest whose
+root is what TAR holds, ``dirty.raw``, a file system whose journal is still to be replayed, and ``blank.raw``,
+a file system that is no system.
+"""
+
+import shutil
+import sys
+
+import guestfs
+
+_MIB = 1 << 20
+
+
+def make(folder: str, tar: str) -> None:
+    """Make the images in one appliance."""
+    handle = guestfs.GuestFS(python_return_dict=True)
+    handle.disk_create(f"{folder}/guest.qcow2", "qcow2", 192 * _MIB)
+    for name in ("open.raw", "blank.raw"):
+        handle.disk_create(f"{folder}/{name}", "raw", 32 * _MIB)
+    handle.add_drive(f"{folder}/guest.qcow2", format="qcow2")
+    handle.add_drive(f"{folder}/open.raw", format="raw")
+    handle.add_drive(f"{folder}/blank.raw", format="raw")
+    handle.launch()
+    guest(handle, tar)
+    for device in ("/dev/sdb", "/dev/sdc"):
+        handle.mkfs("ext4", device)
+        handle.mount(device, "/")
+        handle.write("/note", "written before the power went\n")
+        if device == "/dev/sdb":
+            handle.sync()
+            shutil.copyfile(f"{folder}/open.raw", f"{folder}/dirty.raw")  # still mounted
+        handle.umount_all()
+    handle.shutdown()
+    handle.close()
+
+
+def guest(handle: guestfs.GuestFS, tar: str) -> None:
+    """Make a boot partition, and a root on LVM with what the archive holds."""
+    handle.part_init("/dev/sda", "mbr")
+    handle.part_add("/dev/sda", "primary", 2048, 65535)
+    handle.part_add("/dev/sda", "primary", 65536, -64)
+    handle.pvcreate("/dev/sda2")
+    handle.vgcreate("centos", ["/dev/sda2"])
+    handle.lvcreate_free("root", "centos", 100)
+    handle.mkfs("ext4", "/dev/sda1", label="boot")
+    handle.mkfs("ext4", "/dev/centos/root")
+    handle.mount("/dev/centos/root", "/")
+    handle.tar_in(tar, "/")
+    handle.umount_all()
+
+
+if __name__ == "__main__":
+    make(*sys.argv[1:])

@@ -1,0 +1,190 @@
+"""Listing, copying and reading logs with no mount: exact names, nothing outside, nothing half done."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import kvmnb
+from kvmnb.errors import BadValue, NoFuse, NotFound, ReadOnly, Refused
+from kvmnb.guests import mounting
+from kvmnb.programs import find
+from tests.guests import tree
+from tests.guests.house import House
+
+
+@pytest.fixture
+def no_fuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide FUSE from the kit's own look at what is there."""
+    monkeypatch.setattr(mounting, "find", lambda name: None if "fuser" in name else find(name))
+
+
+@pytest.mark.usefixtures("no_fuse")
+def test_a_folder_of_hostile_names(house: House) -> None:
+    house.guest("vm1")
+    before = house.sums()
+    with kvmnb.connect(house.daemon.uri) as host:
+        with (
+            pytest.raises(NoFuse, match=r"fusermount is not installed.*kvmnb\.copy_out"),
+            kvmnb.mount(host, "vm1"),
+        ):
+            pass
+        frame = kvmnb.ls(host, "vm1", "/hostile")
+    assert house.sums() == before
+    assert sorted(os.fsencode(name) for name in frame["name"]) == sorted(tree.NAMES)
+    assert set(frame["source"]) == {"appliance"}
+    assert set(frame["status"]) == {"ok"}
+    assert set(frame["size"]) == {len("hostile\n")}
+    assert set(frame["modified"]) == {pd.Timestamp(tree.WRITTEN, unit="s", tz="UTC")}
+    shown = kvmnb.show(frame, "all")
+    assert all(line.isprintable() for line in repr(shown).splitlines())
+    assert len(repr(shown).splitlines()) == 1 + len(tree.NAMES)
+    assert "<img" not in shown._repr_html_()
+
+
+def test_what_entries_are(house: House) -> None:
+    house.guest("vm1")
+    house.guest("dirty", "dirty.raw")
+    before = house.sums()
+    data = kvmnb.ls(house.host, "vm1", "/data/secret").iloc[0]
+    assert (data["name"], data["type"], data["mode"]) == ("secret", "file", "4750")
+    assert (data["owner"], data["group"], data["size"]) == (1001, 1002, 6)
+    etc = kvmnb.ls(house.host, "vm1", "etc").set_index("name")
+    assert {name: etc["target"][name] for name in etc.index[etc["type"] == "link"]} == {
+        name.removeprefix("etc/"): target for name, target in tree.LINKS.items() if name.startswith("etc/")
+    }
+    assert list(kvmnb.ls(house.host, "vm1", "/etc/folder")["name"]) == ["Berlin"]  # a link to a folder
+    assert list(kvmnb.ls(house.host, "dirty", device="/dev/sda")["name"]) == ["lost+found", "note"]
+    with kvmnb.mount(house.host, "vm1") as root:
+        mounted = kvmnb.ls(root / "etc").set_index("name")
+        assert set(mounted["source"]) == {"mount"}
+        same = ["type", "size", "mode", "owner", "group", "modified", "target"]
+        pd.testing.assert_frame_equal(mounted[same], etc[same])
+        kinds = kvmnb.ls(root / "dev").set_index("name")["type"]
+        assert dict(kinds) == {"disk": "block device", "pipe": "pipe"}
+        _stay_inside(root)
+    assert house.sums() == before
+
+
+def _stay_inside(root: Path) -> None:
+    """Links lead where they lead in the guest, and what would not answer is never opened."""
+    assert kvmnb.inside(root, "etc/up") == root / "etc/hostname"
+    assert kvmnb.inside(root, "/../../etc/folder/Berlin") == root / "usr/share/zone/Berlin"
+    assert kvmnb.inside(root, "/") == root
+    with pytest.raises(NotFound, match="'/etc/shadow' in the guest"):
+        kvmnb.inside(root, "/etc/host")  # this machine has one, the guest has none
+    with pytest.raises(kvmnb.KvmnbError, match="in a circle"):
+        kvmnb.inside(root, "/etc/round")
+    for name in ("/dev/pipe", "/dev/disk", "/var/log/syslog"):
+        with pytest.raises(BadValue, match="neither a file nor a folder"):
+            kvmnb.inside(root, name)
+
+
+@pytest.mark.usefixtures("no_fuse")
+def test_copying_out(house: House, tmp_path: Path) -> None:
+    house.guest("vm1")
+    before = house.sums()
+    told: list[tuple[int, int]] = []
+    frame = kvmnb.copy_out(
+        house.host,
+        "vm1",
+        ["/etc", "hostile", "/data/secret", "/etc/localtime"],
+        tmp_path,
+        progress=lambda _words: lambda done, total: told.append((done, total)),
+    )
+    assert house.sums() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["etc", "hostile", "localtime", "secret"]
+    assert (tmp_path / "etc/sub/deep").read_text() == "deep\n"
+    assert (tmp_path / "localtime").read_text() == "the guest's own zone\n"
+    assert sorted(os.listdir(os.fsencode(tmp_path / "hostile"))) == sorted(tree.NAMES)  # noqa: PTH208 - as bytes
+    secret = (tmp_path / "secret").stat()
+    assert (secret.st_mode & 0o7777, secret.st_uid, secret.st_mtime) == (0o750, os.getuid(), tree.WRITTEN)
+    links = frame[frame["status"] != "ok"].set_index("path")
+    assert sorted(links.index) == sorted(f"/{name}" for name in tree.LINKS if name.startswith("etc/"))
+    assert links["copy"].isna().all()
+    assert not (tmp_path / "etc/localtime").is_symlink()
+    assert all(Path(copy).exists() for copy in frame["copy"].dropna())
+    assert (
+        told[-1][0]
+        == told[-1][1]
+        == frame[(frame["type"] == "file") & (frame["status"] == "ok")]["size"].sum()
+    )
+    with pytest.raises(Refused, match="Nothing was copied: there is something at"):
+        kvmnb.copy_out(house.host, "vm1", ["/data", "/etc"], tmp_path)
+    with pytest.raises(NotFound, match="/nowhere"):
+        kvmnb.copy_out(house.host, "vm1", ["/data", "/nowhere"], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["etc", "hostile", "localtime", "secret"]
+
+
+@pytest.mark.usefixtures("no_fuse")
+def test_copying_in(house: House, tmp_path: Path) -> None:
+    house.guest("vm1")
+    folder = tmp_path / "conf"
+    folder.mkdir()
+    for raw in tree.NAMES:
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + raw)).write_bytes(raw)
+    (folder / "out").symlink_to("/etc/shadow")
+    script = tmp_path / "mend.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    frame = kvmnb.copy_in(house.host, "vm1", [folder, script], "/etc/sub")
+    assert list(frame[frame["status"] != "ok"]["path"]) == [str(folder / "out")]
+    with pytest.raises(Refused, match=r"'/etc/sub/mend.sh' already"):
+        kvmnb.copy_in(house.host, "vm1", [script], "/etc/sub")
+    back = tmp_path / "back"
+    back.mkdir()
+    kvmnb.copy_out(house.host, "vm1", "/etc/sub", back)
+    assert sorted(path.name for path in (back / "sub").iterdir()) == ["conf", "deep", "mend.sh"]
+    assert (back / "sub/mend.sh").stat().st_mode & 0o777 == 0o755
+    found = {os.fsencode(path.name): path.read_bytes() for path in (back / "sub/conf").iterdir()}
+    assert found == {raw: raw for raw in tree.NAMES}
+
+
+@pytest.mark.usefixtures("no_fuse")
+def test_why_it_does_not_boot(house: House) -> None:
+    house.guest("vm1")
+    before = house.sums()
+    frame = kvmnb.tail_logs(house.host, "vm1", lines=3)
+    assert house.sums() == before
+    messages = frame[frame["log"] == "/var/log/messages"]
+    assert list(messages["line"]) == [*tree.MESSAGES[-2:], tree.CAUSE]
+    assert list(messages["number"]) == [-3, -2, -1]
+    other = frame[frame["log"] != "/var/log/messages"].set_index("log")["status"]
+    assert other["/var/log/syslog"] in {"no file", "missing"}  # it leads to a pipe, which is not opened
+    assert other["/var/log/boot.log"] == "empty"
+    assert other["/var/log/dmesg"] == "missing"
+    assert other["/var/log/journal"] == "empty"
+    assert "\\x1b[31m" in repr(kvmnb.show(frame))
+    assert "\x1b" not in repr(kvmnb.show(frame))
+
+
+def test_odd_asking_is_refused(house: House, tmp_path: Path) -> None:
+    house.guest("vm1")
+    with kvmnb.connect(house.daemon.uri) as host, pytest.raises(ReadOnly):
+        kvmnb.copy_in(host, "vm1", __file__, "/etc")
+    for paths in ("/", [], ["/etc/a", "/usr/a"], "/etc/../usr", "a\0b"):
+        with pytest.raises(BadValue):
+            kvmnb.copy_out(house.host, "vm1", paths, tmp_path)
+    with pytest.raises(NotFound, match="no folder"):
+        kvmnb.copy_out(house.host, "vm1", "/etc", tmp_path / "nowhere")
+    with pytest.raises(BadValue):
+        kvmnb.copy_in(house.host, "vm1", [], "/etc")
+    with pytest.raises(NotFound, match="nowhere"):
+        kvmnb.copy_in(house.host, "vm1", tmp_path / "nowhere", "/etc")
+    with pytest.raises(BadValue):
+        kvmnb.tail_logs(house.host, "vm1", lines=0)
+    with pytest.raises(NotFound, match="vm1"):
+        kvmnb.ls(house.host, "vm2")
+
+
+def test_a_running_guest_can_be_read(house: House) -> None:
+    house.guest("vm1")
+    house.daemon.virsh("start", "vm1", "--paused")
+    before = house.sums()
+    assert "hostname" in list(kvmnb.ls(house.host, "vm1", "/etc")["name"])
+    with pytest.raises(Refused, match="'vm1' is paused"), kvmnb.mount(house.host, "vm1", readonly=False):
+        pass
+    assert house.sums() == before

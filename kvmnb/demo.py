@@ -6,6 +6,7 @@ import platform
 import tempfile
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ def create_guest(
     Returns
     -------
     pandas.DataFrame
-        The `kvmnb.schema.APPLIED` frame of what was done. The guest is shut off.
+        The guest's row of the `kvmnb.schema.GUESTS` frame; it is shut off.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def create_guest(
     kvmnb.guests.boot.CannotBoot
         With `boots`: no kernel can be read here, or a program for its initrd is missing.
     kvmnb.errors.ActionFailed
-        A step failed on the host; those before it were undone.
+        A step failed on the host; what had been made was removed.
     """
     if host.readonly:
         raise ReadOnly(f"This connection to {host.uri} is for reading", "use kvmnb.connect(readonly=False)")
@@ -115,18 +116,18 @@ def create_guest(
             f"There is a guest {name!r} on {host.name} already", "choose another name, or remove it"
         )
     steps = progress(f"Making guest {name}") if progress else None
-    host.plan(CreateVolume(place.name, f"{name}.qcow2", _SIZE)).require()
+    volumes = [f"{name}.{ending}" for ending in (("qcow2", "vmlinuz", "initrd") if boots else ("qcow2",))]
+    _require_free(host, seen, place.name, volumes)
     with tempfile.TemporaryDirectory(prefix="kvmnb-demo-") as folder:
         made = _files(Path(folder), boots=boots)
         _build(made["qcow2"], name, broken=broken, steps=steps)
         definition = Path(folder) / "guest.xml"
         definition.write_text(_definition(name, place, tuple(made)))
-        title = f"Make the guest {name!r} for trying things out"
-        actions = [*_volumes(name, place.name, made), DefineGuest(name, str(definition))]
-        report = host.apply(host.plan(actions, title=title))
+        _store(host, name, place.name, made, definition)
     if steps:
         steps(_STEPS, _STEPS)
-    return report
+    guests = host.guests()
+    return guests[guests["name"] == name].reset_index(drop=True)
 
 
 def remove_guest(host: Host, name: str = "vm1") -> pd.DataFrame:
@@ -224,18 +225,49 @@ def _build(image: Path, name: str, *, broken: bool, steps: Callable[[int, int], 
         steps(done + 1, _STEPS)
 
 
-def _volumes(name: str, pool: str, files: dict[str, Path]) -> list[Action]:
-    """Give the actions that make the volumes, all of them before the first is written."""
+def _require_free(host: Host, seen: Inventory, pool: str, volumes: list[str]) -> None:
+    """Refuse names that are taken, or that no volume may have, before anything is made."""
+    for volume in volumes:
+        if seen.volume(pool, volume) is not None:
+            raise Refused(
+                f"Pool {pool!r} has a volume {volume!r} already",
+                "choose another name for the guest, or delete that volume first",
+            )
+    host.plan([CreateVolume(pool, volume, _SIZE) for volume in volumes]).require()
+
+
+def _store(host: Host, name: str, pool: str, files: dict[str, Path], definition: Path) -> None:
+    """Make the volumes, write them and define the guest; after a failure nothing of it is left."""
     creating: list[Action] = []
     writing: list[Action] = []
     for ending, file in files.items():
-        volume = f"{name}.{ending}"
-        if ending == "qcow2":
-            creating.append(CreateVolume(pool, volume, _SIZE))
-        else:
-            creating.append(CreateVolume(pool, volume, file.stat().st_size, format="raw"))
+        volume, disk = f"{name}.{ending}", ending == "qcow2"
+        size = _SIZE if disk else file.stat().st_size
+        creating.append(CreateVolume(pool, volume, size, format="qcow2" if disk else "raw"))
         writing.append(UploadVolume(pool, volume, str(file), confirm=volume))
-    return [*creating, *writing]
+    made: list[tuple[str, str]] = []
+    with ExitStack() as undo:
+        undo.callback(_clear, host, name, made)
+        for action, ending in zip(creating, files, strict=True):
+            # One that is there as it is wanted would be left alone, and then be written over.
+            if not host.apply(action)["changed"].all():
+                raise Refused(
+                    f"Pool {pool!r} has a volume '{name}.{ending}' by now",
+                    "choose another name for the guest",
+                )
+            made.append((pool, f"{name}.{ending}"))
+        title = f"Make the guest {name!r} for trying things out"
+        host.apply(host.plan([*writing, DefineGuest(name, str(definition))], title=title))
+        undo.pop_all()
+
+
+def _clear(host: Host, name: str, volumes: list[tuple[str, str]]) -> None:
+    """Remove what has been made of a guest."""
+    guest = host.inventory().guest(name)
+    ours = guest is not None and bool(volumes) and set(guest.made) == set(volumes)
+    actions: list[Action] = [UndefineGuest(name)] if ours else []
+    actions += [DeleteVolume(pool, volume, confirm=volume) for pool, volume in volumes]
+    host.apply(host.plan(actions, title=f"Remove what was made of guest {name!r}"))
 
 
 def _definition(name: str, pool: Pool, endings: tuple[str, ...]) -> str:

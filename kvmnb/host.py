@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kvmnb.errors import BadValue, NotFound
 from kvmnb.guests import frames as inside
+from kvmnb.guests.agent import ask_agent
 from kvmnb.guests.reading import Contents, Tell, read_guests
 from kvmnb.schema import DF, DISKS, FILESYSTEMS, GUESTS, POOLS, VOLUMES, returns
 from kvmnb.storage import audit, frames
@@ -134,7 +136,8 @@ class Host:
         """List the file systems in the guests' disks, of running and of shut-off guests.
 
         Reads only: the disks are opened read-only by an appliance of libguestfs. What was read of a guest
-        that is shut off is remembered until any file of its disks changes.
+        that is shut off is remembered until any file of its disks changes. A running guest is read through its
+        agent, where it has one and the host was opened with ``readonly=False``.
 
         Parameters
         ----------
@@ -181,7 +184,8 @@ class Host:
             raise NotFound(f"There is no guest {guest!r} on {self.name}", f"choose one of: {known}")
         chosen.sort(key=lambda one: one.name)
         tell = progress("Reading guests") if progress else None
-        return read_guests(seen, chosen, fresh=fresh, tell=tell)
+        agent = partial(ask_agent, self._connection)
+        return read_guests(seen, chosen, fresh=fresh, tell=tell, agent=agent)
 
     def plan(
         self, *actions: Action | Sequence[Action], title: str | None = None, undo_on_failure: bool = True

@@ -42,6 +42,9 @@ _IMAGES = {
     "test_strangers.py",
 }
 
+#: Modules whose tests start appliances of libguestfs or guests, which takes many seconds.
+_APPLIANCES = {"test_agent.py", "test_browsing.py", "test_demo.py", "test_df.py", "test_mounting.py", "test_mounts.py"}
+
 
 class Ground:
     """The session's daemon, started when first asked for, and the watch over the user's."""
@@ -101,6 +104,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("runbook")
     if item.path.name in _IMAGES:
         item.add_marker("images")
+    if item.path.name in _APPLIANCES:
+        item.add_marker("appliance")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -17,6 +17,7 @@ _PURE = [
     "units",
     *(f"images/{name}" for name in ("advice", "answers", "asked", "candidates")),
     "images/headers",
+    "guests/agent_rows",
     "guests/tree",
     *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats", "images")),
     *(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,16 @@ from threading import Event
 from typing import Any
 
 from kvmnb.guests import memory
+from kvmnb.guests.agent_rows import rows as agent_rows
 from kvmnb.guests.appliance import MEMORY, ApplianceFailed, ask
 from kvmnb.guests.disks import GuestDisk, disks_of
 from kvmnb.storage.model import Guest, Inventory
 
 #: Is told how many guests have been read, how many there are, and the name of one that is being read.
 Tell = Callable[[int, int, str], None]
+
+#: Asks a running guest's agent; gives what libvirt says, or why nothing could be learned.
+AskAgent = Callable[[Guest], Mapping[str, Any] | str]
 
 _Row = dict[str, Any]
 
@@ -55,7 +59,12 @@ def side_by_side() -> int:
 
 
 def read_guests(
-    seen: Inventory, guests: Sequence[Guest], *, fresh: bool = False, tell: Tell | None = None
+    seen: Inventory,
+    guests: Sequence[Guest],
+    *,
+    fresh: bool = False,
+    tell: Tell | None = None,
+    agent: AskAgent | None = None,
 ) -> list[Contents]:
     """Read what is inside the disks of guests.
 
@@ -69,6 +78,9 @@ def read_guests(
         Whether to read also what is remembered.
     tell : callable, optional
         Told of the progress, by this thread.
+    agent : callable, optional
+        Asks the agent of a running guest; see `kvmnb.guests.agent.ask_agent`. Without it, and where no agent
+        answers, running guests are read by an appliance.
 
     Returns
     -------
@@ -80,7 +92,7 @@ def read_guests(
     pool = ThreadPoolExecutor(side_by_side())
     try:
         waiting: dict[Future[Contents], int] = {
-            pool.submit(_read, guest, disks_of(guest, seen), fresh, stop): number
+            pool.submit(_read, guest, disks_of(guest, seen), fresh, stop, agent): number
             for number, guest in enumerate(guests)
         }
         if tell and guests:
@@ -96,7 +108,9 @@ def read_guests(
     return [found[number] for number in range(len(guests))]
 
 
-def _read(guest: Guest, disks: tuple[GuestDisk, ...], fresh: bool, stop: Event) -> Contents:
+def _read(
+    guest: Guest, disks: tuple[GuestDisk, ...], fresh: bool, stop: Event, agent: AskAgent | None
+) -> Contents:
     contents = Contents(guest, read_at=time.time_ns())
     if guest.problem:
         contents.rows = [_gap("unreadable", guest.problem)]
@@ -104,6 +118,14 @@ def _read(guest: Guest, disks: tuple[GuestDisk, ...], fresh: bool, stop: Event) 
     if not disks:
         contents.rows = [_gap("no disk", "the guest has no disk of its own")]
         return contents
+    why_not = ""
+    if guest.running and agent is not None:
+        told = agent(guest)
+        if not isinstance(told, str):
+            contents.source = "agent"
+            contents.rows = agent_rows(told, [disk.target for disk in disks])
+            return contents
+        why_not = told
     readable = tuple(disk for disk in disks if not disk.status)
     contents.rows = [_gap(disk.status, disk.reason, (disk.target,)) for disk in disks if disk.status]
     kept = None if fresh or guest.running else memory.recall(readable)
@@ -113,6 +135,9 @@ def _read(guest: Guest, disks: tuple[GuestDisk, ...], fresh: bool, stop: Event) 
         contents.rows += rows
     elif readable:
         contents.rows += _appliance(guest, readable, stop)
+    if why_not:
+        for row in contents.rows:
+            row["reason"] = row["reason"] or f"as it is on disk, not as the guest sees it: {why_not}"
     return contents
 
 

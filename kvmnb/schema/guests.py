@@ -17,7 +17,7 @@ _HOW = (
     text("source", "how it was read: appliance, agent, or cache for what an appliance read before"),
     Column("read_at", "time", "when it was read"),
     text("status", "``ok``, or the word for what could not be read"),
-    text("reason", "why it could not be read; NA where all could"),
+    text("reason", "why it could not be read, or not through the agent of a running guest; else NA"),
 )
 
 _ROW = "guest and file system, and one for each guest or disk in which none could be found, with the reason"

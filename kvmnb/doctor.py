@@ -85,7 +85,7 @@ def checkup(uri: str | None = None) -> list[Check]:
     checks = [*_python(), binding]
     if binding.ok:
         checks += _daemon(uri)
-    checks += chain(_programs(), _kvm(), _fuse(), _kernel(), _pool_space())
+    checks += chain(_programs(), _kvm(), _fuse(), _kernel(), _appliance(), _pool_space())
     if binding.ok:
         checks += _record()
     return checks
@@ -215,6 +215,14 @@ def _kernel() -> Iterator[Check]:
     else:
         remedy = "install a kernel package, such as linux-image-amd64; it need not be the one that runs"
         yield Check("kernel", None, f"none in /boot: {lost}", remedy)
+
+
+def _appliance() -> Iterator[Check]:
+    """Look at what libguestfs needs to look inside guest disks."""
+    from kvmnb.guests.health import findings  # noqa: PLC0415 - it is heavier than the rest
+
+    for name, ok, found, remedy in findings():
+        yield Check(name, ok, found, remedy)
 
 
 def _pool_space() -> Iterator[Check]:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +58,41 @@ def add(
     guests.set_defaults(function=_host_frame(lambda host, _arguments: host.guests()))
     disks = command("disks", "list the guests' disks, with their volumes and backing chains", connect)
     disks.set_defaults(function=_host_frame(lambda host, _arguments: host.disks()))
+    _add_inside(command, connect)
     audit = command("audit", "list what was changed with the kit, when and by whom")
     audit.add_argument("--log", type=Path, metavar="PATH", help="another log than this user's own")
     audit.set_defaults(function=_audit)
+
+
+def _add_inside(command: Callable[..., argparse.ArgumentParser], connect: argparse.ArgumentParser) -> None:
+    """Add the commands that look into the guests' disks."""
+    for name, words in (
+        ("df", "tell how full the file systems in the guests' disks are"),
+        ("filesystems", "list the file systems in the guests' disks"),
+    ):
+        inside = command(name, words, connect)
+        inside.add_argument(
+            "guest", nargs="?", metavar="GUEST", help="name of a guest; all guests without it"
+        )
+        inside.add_argument(
+            "--fresh",
+            action="store_true",
+            help="read again what is remembered of a guest that is shut off and whose disks have not changed",
+        )
+        inside.set_defaults(function=_host_frame(partial(_inside, name)))
+    mounts = command("mounts", "list the guests' file systems that are mounted here, stale ones too")
+    mounts.set_defaults(function=_mounts)
+
+
+def _inside(name: str, host: Host, arguments: argparse.Namespace) -> pd.DataFrame:
+    from kvmnb.notebook.progress import guest_bar
+
+    read = host.df if name == "df" else host.filesystems
+    bar = guest_bar if sys.stderr.isatty() else None
+    return read(arguments.guest, fresh=arguments.fresh, progress=bar)
+
+
+def _mounts(arguments: argparse.Namespace) -> int:
+    from kvmnb.guests.mounts import mounts
+
+    return print_frame(mounts(), arguments)

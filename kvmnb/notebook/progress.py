@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from kvmnb.notebook.tables import printable
+
 if TYPE_CHECKING:
     from kvmnb.storage.streams import Progress
 
@@ -44,7 +46,39 @@ def step_bar(words: str) -> Progress:
     )
 
 
+def guest_bar(words: str) -> Callable[[int, int, str], None]:
+    """Make a progress bar for reading guests; give it to `Host.df` as ``progress``.
+
+    Parameters
+    ----------
+    words : str
+        What is being done.
+
+    Returns
+    -------
+    callable
+        To be told how many guests are behind, how many there are in all, and the name of one that is being
+        read, by the thread that is to draw it.
+    """
+    progress, drawn = _drawn(
+        words, unit=" guests", bar_format="{desc}: {bar} {n_fmt}/{total_fmt} [{elapsed}]"
+    )
+
+    def tell(done: int, total: int, name: str) -> None:
+        # A name could otherwise hold what a terminal obeys.
+        drawn.set_description_str(f"{words}: {printable(name)}" if name else words, refresh=False)
+        progress(done, total)
+        if done < total:
+            drawn.refresh()
+
+    return tell
+
+
 def _bar(words: str, **how: Any) -> Callable[[int, int], None]:  # noqa: ANN401 - tqdm's own options
+    return _drawn(words, **how)[0]
+
+
+def _drawn(words: str, **how: Any) -> tuple[Callable[[int, int], None], Any]:  # noqa: ANN401 - likewise
     from tqdm.auto import tqdm  # noqa: PLC0415 - it loads ipywidgets, which import kvmnb must not
 
     drawn = tqdm(desc=words, leave=True, **how)
@@ -57,4 +91,4 @@ def _bar(words: str, **how: Any) -> Callable[[int, int], None]:  # noqa: ANN401 
         if done >= total:
             drawn.close()
 
-    return progress
+    return progress, drawn

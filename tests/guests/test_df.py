@@ -1,0 +1,186 @@
+"""What is read of the guests' file systems equals what virt-df reads, and what cannot be read is said."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import kvmnb
+from kvmnb.errors import NotFound
+from kvmnb.guests.appliance import settings
+from kvmnb.host import Host
+from kvmnb.schema import DF, FILESYSTEMS
+from tests.daemon import Daemon
+from tests.guests import kinds
+from tests.guests.kinds import Kinds
+
+#: What a reading frame must never do without.
+_SOUND = ["many", "lvm", "twin", "chain"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def guests(daemon: Daemon, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kinds]:
+    """Guests with file systems of every kind; made once, since an appliance takes its time."""
+    made = kinds.make(tmp_path_factory.mktemp("kinds"), daemon)
+    kinds.make_broken(made)
+    yield made
+    daemon.clean()
+
+
+@pytest.fixture(scope="module")
+def host(daemon: Daemon, guests: Kinds) -> Iterator[Host]:
+    with kvmnb.connect(daemon.uri) as opened:
+        yield opened
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.suffix in {".raw", ".qcow2"}
+    }
+
+
+@pytest.fixture(scope="module")
+def first(host: Host, guests: Kinds) -> tuple[pd.DataFrame, list[tuple[int, int, str]]]:
+    """The first reading of all guests, with what was told of its progress; it must change no image."""
+    before = _sums(guests.folder)
+    told: list[tuple[int, int, str]] = []
+    frame = host.df(progress=lambda _words: lambda *said: told.append(said))
+    assert _sums(guests.folder) == before
+    return frame, told
+
+
+def _virt_df(daemon: Daemon, names: list[str]) -> dict[tuple[str, str], tuple[int, int, int, float]]:
+    found = {}
+    for name in names:
+        done = subprocess.run(
+            ["virt-df", "--csv", "-c", daemon.uri, "-d", name],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=os.environ | settings() | {"LC_ALL": "C"},
+            timeout=240,
+        )
+        for row in csv.DictReader(io.StringIO(done.stdout)):
+            sizes = (int(row["1K-blocks"]), int(row["Used"]), int(row["Available"]))
+            found[row["VirtualMachine"], row["Filesystem"]] = (*sizes, float(row["Use%"]))
+    return found
+
+
+def test_it_is_what_virt_df_says(first: tuple[pd.DataFrame, object], daemon: Daemon, guests: Kinds) -> None:
+    frame = first[0]
+    told = _virt_df(daemon, _SOUND)
+    ours = frame[frame["guest"].isin(_SOUND) & (frame["status"] == "ok")]
+    names = list(zip(ours["guest"], ours["filesystem"], strict=True))
+    assert sorted(names) == sorted(told)
+    assert len(names) == len(set(names)) >= 14
+    for row in ours.to_dict("records"):
+        blocks, used, available, use = told[row["guest"], row["filesystem"]]
+        assert row["capacity"] // 1024 == blocks
+        assert -(-row["used"] // 1024) in {used, used + 1}
+        assert row["available"] // 1024 == available
+        assert row["use"] * 100 == pytest.approx(use, abs=0.06)
+
+
+def test_every_kind_is_there(first: tuple[pd.DataFrame, object]) -> None:
+    frame = first[0]
+    many = frame[frame["guest"] == "many"].set_index("filesystem")
+    assert many["type"].to_dict() == {
+        "/dev/sda1": "ext4",
+        "/dev/sda2": "xfs",
+        "/dev/sda3": "swap",
+        "/dev/sda4": "unknown",
+        "/dev/sdb1": "vfat",
+        "/dev/sdb2": "ntfs",
+        "/dev/sdb3": "btrfs",
+        "/dev/sdc": "ext4",
+    }
+    assert many["status"].drop(["/dev/sda3", "/dev/sda4"]).eq("ok").all()
+    assert many.loc["/dev/sda3", "status"] == "swap"
+    assert many.loc["/dev/sda4", "status"] == "unknown"
+    assert (many.loc[many["status"] == "ok", "used"] >= 5 << 20).all()
+
+
+def test_the_frames_are_as_declared(first: tuple[pd.DataFrame, object], host: Host, guests: Kinds) -> None:
+    frame, told = first
+    systems = host.filesystems()
+    assert tuple(frame.columns) == DF.names
+    assert tuple(systems.columns) == FILESYSTEMS.names
+    assert frame.dtypes.to_dict() == DF.empty().dtypes.to_dict()
+    assert systems.dtypes.to_dict() == FILESYSTEMS.empty().dtypes.to_dict()
+    assert set(frame["guest"]) == set(guests.names)
+    assert told[0][:2] == (0, len(guests.names))
+    assert told[-1] == (len(guests.names), len(guests.names), "")
+
+
+def test_a_volume_group_over_two_disks(host: Host, first: object) -> None:
+    systems = host.filesystems("lvm").set_index("filesystem")
+    root = systems.loc["/dev/centos/root"]
+    assert root["parents"] == ("/dev/centos", "/dev/sda", "/dev/sdb")
+    assert root["disks"] == ("vda", "vdb")
+    assert root["mountpoints"] == ("/",)
+    assert root["system"] == "CentOS Linux 7 (Core)"
+    assert systems.loc["/dev/centos/my-home", "mountpoints"] == ("/home",)
+
+
+def test_twins_with_one_uuid_are_kept_apart(host: Host, first: object) -> None:
+    systems = host.filesystems()
+    uuids = systems[systems["filesystem"] == "/dev/centos/root"].groupby("uuid")["guest"].agg(set)
+    assert uuids.tolist() == [{"lvm", "twin"}]
+
+
+@pytest.mark.parametrize(
+    ("guest", "disk", "status", "said"),
+    [
+        ("locked away", "vda", "encrypted", "key"),
+        ("locked away", "vdb", "corrupt", "cannot be mounted"),
+        ("locked away", "vdc", "unknown", "no type"),
+        ("half", "vda", "incomplete", "volume group"),
+        ("half", "vdb", "missing disk", "gone.raw"),
+        ("liar", "vda", "appliance failed", ""),
+        ("diskless", "", "no disk", "no disk"),
+    ],
+)
+def test_what_cannot_be_read_is_said(  # noqa: PLR0917 - a row of the table above
+    host: Host, first: object, guest: str, disk: str, status: str, said: str
+) -> None:
+    rows = host.filesystems(guest)
+    row = rows[[disk in disks if disk else not disks for disks in rows["disks"]]]
+    assert row["status"].tolist() == [status]
+    assert said in row["reason"].iloc[0]
+
+
+def test_the_second_time_it_is_remembered(first: tuple[pd.DataFrame, object], host: Host) -> None:
+    again = host.df()
+    known = again["source"].dropna()
+    assert set(known[again["guest"].isin(_SOUND)]) == {"cache"}
+    before = first[0].drop(columns=["source", "read_at"])
+    pd.testing.assert_frame_equal(again.drop(columns=["source", "read_at"]), before)
+
+
+def test_a_change_below_the_chain_is_seen(first: object, host: Host, guests: Kinds) -> None:
+    os.utime(guests.path("mbr.raw"))
+    assert set(host.df("chain")["source"]) == {"appliance"}
+    assert set(host.df("chain")["source"]) == {"cache"}
+
+
+def test_an_unknown_guest_is_said(host: Host) -> None:
+    with pytest.raises(NotFound, match="no guest 'nobody'"):
+        host.df("nobody")

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,10 +83,17 @@ class Recorder:
         running: dict[int, Step] = {}
 
         def begin(
-            args: Sequence[str], memory: int | None, cpu_seconds: int | None, stdin: int = subprocess.PIPE
+            args: Sequence[str],
+            memory: int | None,
+            cpu_seconds: int | None,
+            stdin: int = subprocess.PIPE,
+            environment: Mapping[str, str] | None = None,
+            *,
+            fds: tuple[int, ...] = (),
+            out: int = subprocess.PIPE,
         ) -> subprocess.Popen[bytes]:
             step = Step("run", tuple(args))
-            process = start(args, memory, cpu_seconds, stdin)
+            process = start(args, memory, cpu_seconds, stdin, environment, fds=fds, out=out)
             self.steps.append(step)
             running[process.pid] = step
             return process

@@ -22,6 +22,9 @@ from tests.daemon import Daemon
 from tests.guests import kinds
 from tests.guests.kinds import Kinds
 
+#: The frame of the first reading, and what was told of its progress.
+First = tuple[pd.DataFrame, list[tuple[int, int, str]]]
+
 #: What a reading frame must never do without.
 _SOUND = ["many", "lvm", "twin", "chain"]
 
@@ -58,7 +61,7 @@ def _sums(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def first(host: Host, guests: Kinds) -> tuple[pd.DataFrame, list[tuple[int, int, str]]]:
+def first(host: Host, guests: Kinds) -> First:
     """The first reading of all guests, with what was told of its progress; it must change no image."""
     before = _sums(guests.folder)
     told: list[tuple[int, int, str]] = []
@@ -84,7 +87,7 @@ def _virt_df(daemon: Daemon, names: list[str]) -> dict[tuple[str, str], tuple[in
     return found
 
 
-def test_it_is_what_virt_df_says(first: tuple[pd.DataFrame, object], daemon: Daemon, guests: Kinds) -> None:
+def test_it_is_what_virt_df_says(first: First, daemon: Daemon, guests: Kinds) -> None:
     frame = first[0]
     told = _virt_df(daemon, _SOUND)
     ours = frame[frame["guest"].isin(_SOUND) & (frame["status"] == "ok")]
@@ -99,7 +102,7 @@ def test_it_is_what_virt_df_says(first: tuple[pd.DataFrame, object], daemon: Dae
         assert row["use"] * 100 == pytest.approx(use, abs=0.06)
 
 
-def test_every_kind_is_there(first: tuple[pd.DataFrame, object]) -> None:
+def test_every_kind_is_there(first: First) -> None:
     frame = first[0]
     many = frame[frame["guest"] == "many"].set_index("filesystem")
     assert many["type"].to_dict() == {
@@ -118,7 +121,7 @@ def test_every_kind_is_there(first: tuple[pd.DataFrame, object]) -> None:
     assert (many.loc[many["status"] == "ok", "used"] >= 5 << 20).all()
 
 
-def test_the_frames_are_as_declared(first: tuple[pd.DataFrame, object], host: Host, guests: Kinds) -> None:
+def test_the_frames_are_as_declared(first: First, host: Host, guests: Kinds) -> None:
     frame, told = first
     systems = host.filesystems()
     assert tuple(frame.columns) == DF.names
@@ -167,7 +170,7 @@ def test_what_cannot_be_read_is_said(  # noqa: PLR0917 - a row of the table abov
     assert said in row["reason"].iloc[0]
 
 
-def test_the_second_time_it_is_remembered(first: tuple[pd.DataFrame, object], host: Host) -> None:
+def test_the_second_time_it_is_remembered(first: First, host: Host) -> None:
     again = host.df()
     known = again["source"].dropna()
     assert set(known[again["guest"].isin(_SOUND)]) == {"cache"}

@@ -30,6 +30,9 @@ _AT_ONCE = 1000
 #: Of a log so many of its last bytes are read at most; a message of libguestfs holds 4 MiB.
 _TAIL = 1 << 20
 
+#: As many entries of a journal as can be skipped at once.
+_MOST_ENTRIES = (1 << 31) - 1
+
 
 class Files:
     """The files of a guest in an appliance.
@@ -147,7 +150,7 @@ class Files:
             say("log", log=name, status="binary", reason=failed)
             return
         try:
-            count = self.handle.journal_skip(1 << 40)
+            count = self.handle.journal_skip(_MOST_ENTRIES)
             if count > self.request["lines"] - 1:
                 self.handle.journal_skip(1 - self.request["lines"])
             else:

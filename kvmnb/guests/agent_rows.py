@@ -2,7 +2,8 @@
 
 The agent sees what is mounted, with what the guest has not written to its disks yet. It tells neither labels,
 UUIDs nor how many files there are, and of what is not mounted only that it is there. Of ext4 its size leaves
-out what only root may fill.
+out what only root may fill. Of xfs it counts as used, as the guest does, what xfs keeps back for its own
+tables while it is mounted for writing: an appliance, which mounts it for reading, shows less.
 """
 
 from __future__ import annotations

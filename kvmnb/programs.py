@@ -345,6 +345,9 @@ class Held:
         """Make the error of its having ended."""
         self._said.seek(0)
         said = self._said.read(1 << 20).decode(errors="backslashreplace")
+        # What it says itself matters more than the general advice that libguestfs puts after it.
+        own = [line for line in said.splitlines() if line.startswith(f"{self._name}: ")]
+        said = "\n".join(own) or said
         return _said_no(Completed((self._name,), self._process.returncode or 0, "", said))
 
     def kill(self) -> None:

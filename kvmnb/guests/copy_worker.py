@@ -65,7 +65,8 @@ def copy_out(files: Files) -> None:
     for path, copy, told in found:
         status, reason = _out(files, path, copy, told)
         row = {"mode": told.mode, "size": told.size} if told else {"mode": None, "size": None}
-        say("copied", path=os.fsdecode(path), status=status, reason=reason, **row)
+        below = os.fsdecode(copy).removeprefix(f"{files.request['to']}/")
+        say("copied", path=os.fsdecode(path), copy=below, status=status, reason=reason, **row)
         if told and stat.S_ISREG(told.mode):
             count.add(told.size)
         elif told and not status:
@@ -148,11 +149,12 @@ def copy_in(files: Files) -> None:
     count = Count(files.handle, sum(sizes))
     parts = []
     try:
-        for one in found:
+        for number, one in enumerate(found):
             part = folder.rstrip(b"/") + b"/.kvmnb-" + secrets.token_hex(8).encode() + b".part"
             parts.append(part)
             for path, below, mode in one:
-                _in(files, path, part + below, mode, count)
+                copy = os.fsdecode(str(number).encode() + below)
+                _in(files, path, part + below, {"copy": copy, "mode": mode}, count)
         for part, name in zip(parts, names, strict=True):
             files.calls.rename(part, folder.rstrip(b"/") + b"/" + name)
     except (RuntimeError, OSError):
@@ -176,8 +178,9 @@ def _walk_here(path: bytes) -> Iterator[tuple[bytes, bytes, int]]:
                 waiting.append(entry.path)
 
 
-def _in(files: Files, path: bytes, to: bytes, mode: int, count: Count) -> None:
-    row: dict[str, Any] = {"path": os.fsdecode(path), "mode": mode, "size": None}
+def _in(files: Files, path: bytes, to: bytes, row: dict[str, Any], count: Count) -> None:
+    mode = row["mode"]
+    row |= {"path": os.fsdecode(path), "size": None}
     if stat.S_ISDIR(mode):
         files.calls.make_folder(to)
     elif stat.S_ISREG(mode):

@@ -86,7 +86,7 @@ def copy_out(
         _publish(part, into, names)
     finally:
         shutil.rmtree(part)
-    ends = {path: str(into / name) for path, name in zip(wanted, names, strict=True)}
+    ends = [str(into / name) for name in names]
     return _frame(rows, guest, device, ends)
 
 
@@ -166,7 +166,7 @@ def copy_in(
     ask_files(
         host, guest, device, hear, readonly=False, patience=_PATIENCE, task="copy_in", paths=paths, to=to
     )
-    ends = {str(source): f"{to.rstrip('/')}/{source.name}" for source in sources}
+    ends = [f"{to.rstrip('/')}/{source.name}" for source in sources]
     return _frame(rows, guest, device, ends)
 
 
@@ -184,20 +184,19 @@ def _listener(rows: list[Answer], told: Callable[[int, int], None] | None) -> Ca
     return hear
 
 
-def _frame(rows: list[Answer], guest: str, device: str | None, ends: dict[str, str]) -> pd.DataFrame:
+def _frame(rows: list[Answer], guest: str, device: str | None, ends: list[str]) -> pd.DataFrame:
     return COPIED.build(
         (_row(row, guest, ends) for row in rows), guest=guest, device=device, read_at=time.time_ns()
     )
 
 
-def _row(answer: Answer, guest: str, ends: dict[str, str]) -> dict[str, Any]:
-    path = answer["path"]
-    top = next((one for one in ends if path == one or path.startswith(f"{one}/")), path)
+def _row(answer: Answer, guest: str, ends: list[str]) -> dict[str, Any]:
+    number, slash, below = answer["copy"].partition("/")
     copied = not answer["status"]
     return {
         "guest": guest,
-        "path": path,
-        "copy": ends[top] + path.removeprefix(top) if copied else None,
+        "path": answer["path"],
+        "copy": ends[int(number)] + slash + below if copied else None,
         "type": kind(answer["mode"]),
         "size": answer["size"],
         "mode": octal(answer["mode"]),

@@ -12,7 +12,7 @@ from pathlib import Path
 from kvmnb.guests.appliance import interpreter, settings
 from kvmnb.host import Host
 from tests.daemon import Daemon
-from tests.guests import tree
+from tests.guests import journal, tree
 from tests.guests.kinds import Kinds
 
 _WORKER = Path(__file__).with_name("images_worker.py")
@@ -21,7 +21,7 @@ _WORKER = Path(__file__).with_name("images_worker.py")
 def make_images(folder: Path) -> None:
     """Make the images, in one appliance."""
     archive = folder / "root.tar"
-    tree.write(archive)
+    tree.write(archive, journal.write(folder))
     command = [interpreter(), "-I", str(_WORKER), str(folder), str(archive)]
     subprocess.run(command, check=True, env=os.environ | settings(), capture_output=True)
     (folder / "open.raw").unlink()

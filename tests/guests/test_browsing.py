@@ -12,7 +12,7 @@ import kvmnb
 from kvmnb.errors import BadValue, NoFuse, NotFound, ReadOnly, Refused
 from kvmnb.guests import mounting
 from kvmnb.programs import find
-from tests.guests import tree
+from tests.guests import journal, tree
 from tests.guests.house import House
 
 
@@ -102,6 +102,7 @@ def test_copying_out(house: House, tmp_path: Path) -> None:
     assert sorted(os.listdir(os.fsencode(tmp_path / "hostile"))) == sorted(tree.NAMES)  # noqa: PTH208 - as bytes
     secret = (tmp_path / "secret").stat()
     assert (secret.st_mode & 0o7777, secret.st_uid, secret.st_mtime) == (0o750, os.getuid(), tree.WRITTEN)
+    assert list(frame[frame["path"] == "/etc/localtime"]["status"]) == ["not copied", "ok"]  # link, and file
     links = frame[frame["status"] != "ok"].set_index("path")
     assert sorted(links.index) == sorted(f"/{name}" for name in tree.LINKS if name.startswith("etc/"))
     assert links["copy"].isna().all()
@@ -152,11 +153,17 @@ def test_why_it_does_not_boot(house: House) -> None:
     messages = frame[frame["log"] == "/var/log/messages"]
     assert list(messages["line"]) == [*tree.MESSAGES[-2:], tree.CAUSE]
     assert list(messages["number"]) == [-3, -2, -1]
-    other = frame[frame["log"] != "/var/log/messages"].set_index("log")["status"]
+    other = frame[frame["line"].isna()].set_index("log")["status"]
     assert other["/var/log/syslog"] in {"no file", "missing"}  # it leads to a pipe, which is not opened
     assert other["/var/log/boot.log"] == "empty"
     assert other["/var/log/dmesg"] == "missing"
-    assert other["/var/log/journal"] == "empty"
+    entries = frame[frame["log"] == "/var/log/journal"]
+    if (house.images / "log").exists():  # a journal could be made here
+        assert len(entries) == 3
+        assert entries["line"].str.endswith(f": {journal.ENTRIES[-1]}").any()
+        assert entries["line"].iloc[-1].endswith(": Journal stopped")
+    else:
+        assert list(entries["status"]) == ["empty"]
     assert "\\x1b[31m" in repr(kvmnb.show(frame))
     assert "\x1b" not in repr(kvmnb.show(frame))
 

@@ -65,8 +65,8 @@ LINKS = {
 }
 
 
-def write(path: Path) -> None:
-    """Write the archive of the guest's root."""
+def write(path: Path, journal: Path | None = None) -> None:
+    """Write the archive of the guest's root, with a journal where there is one."""
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
         for name in _FOLDERS:
             tar.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
@@ -82,6 +82,10 @@ def write(path: Path) -> None:
         disk = _entry("dev/disk", tarfile.BLKTYPE, 0o660)
         disk.devmajor, disk.devminor = 7, 0
         tar.addfile(disk)
+        if journal is not None:
+            name = f"var/log/journal/{journal.parent.name}"
+            tar.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
+            _file(tar, f"{name}/{journal.name}", journal.read_bytes())
         secret = _entry("data/secret", tarfile.REGTYPE, 0o4750)
         secret.uid, secret.gid, secret.size = 1001, 1002, 6
         tar.addfile(secret, io.BytesIO(b"secret"))

@@ -43,7 +43,14 @@ _IMAGES = {
 }
 
 #: Modules whose tests start appliances of libguestfs or guests, which takes many seconds.
-_APPLIANCES = {"test_agent.py", "test_browsing.py", "test_demo.py", "test_df.py", "test_mounting.py", "test_mounts.py"}
+_APPLIANCES = {
+    "test_agent.py",
+    "test_browsing.py",
+    "test_demo.py",
+    "test_df.py",
+    "test_mounting.py",
+    "test_mounts.py",
+}
 
 
 class Ground:

@@ -16,7 +16,7 @@ _MIB = 1 << 20
 def make(folder: str, tar: str) -> None:
     """Make the images in one appliance."""
     handle = guestfs.GuestFS(python_return_dict=True)
-    handle.disk_create(f"{folder}/guest.qcow2", "qcow2", 192 * _MIB)
+    handle.disk_create(f"{folder}/guest.qcow2", "qcow2", 96 * _MIB)
     for name in ("open.raw", "blank.raw"):
         handle.disk_create(f"{folder}/{name}", "raw", 32 * _MIB)
     handle.add_drive(f"{folder}/guest.qcow2", format="qcow2")

@@ -19,6 +19,9 @@ mount --bind "$1/log" /var/log
 mount --bind "$1/journald.conf" /etc/systemd/journald.conf
 "$2" & daemon=$!
 for _ in $(seq 100); do test -S /run/systemd/journal/dev-log && break; sleep 0.1; done
+touch /run/systemd/journal/flushed
+kill -USR1 $daemon
+sleep 1
 "$3" -I -c '
 import socket, sys
 log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -26,8 +29,6 @@ log.connect("/run/systemd/journal/dev-log")
 for entry in sys.argv[1:]:
     log.send(f"<3>mount[7]: {entry}".encode())
 ' "${@:4}"
-touch /run/systemd/journal/flushed
-kill -USR1 $daemon
 sleep 1
 kill $daemon
 wait $daemon

@@ -193,7 +193,7 @@ def test_a_full_disk_and_then_an_open_file(house: House) -> None:
         kvmnb.mount(house.host, "vm1", readonly=False) as root,
     ):
         with pytest.raises(OSError, match="No space left") as full:
-            (root / "data/much").write_bytes(bytes(256 << 20))
+            (root / "data/much").write_bytes(bytes(96 << 20))
         assert full.value.errno == errno.ENOSPC
         opened = (root / "etc/hostname").open()
     assert "kvmnb.unmount" in used.value.remedy

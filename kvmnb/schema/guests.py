@@ -119,7 +119,7 @@ LS = Frame(
     "entry of a guest's folder",
     (
         *_INSIDE,
-        text("folder", "the folder that it is in, from the guest's root"),
+        text("folder", "the folder that was asked for"),
         text(
             "name", "its name, exactly; bytes that are not UTF-8 are surrogates, as `os.fsdecode` gives them"
         ),

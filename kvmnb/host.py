@@ -136,8 +136,8 @@ class Host:
         """List the file systems in the guests' disks, of running and of shut-off guests.
 
         Reads only: the disks are opened read-only by an appliance of libguestfs. What was read of a guest
-        that is shut off is remembered until any file of its disks changes. A running guest is read through its
-        agent, where it has one and the host was opened with ``readonly=False``.
+        that is shut off is remembered until any file of its disks changes. A running guest is read through
+        its agent, where it has one and the host was opened with ``readonly=False``.
 
         Parameters
         ----------

@@ -175,8 +175,10 @@ def _judged(answer: dict[str, Any], disks: tuple[GuestDisk, ...]) -> _Row:
     """Say of a file system whether it could be read, and name the guest's disks that it lies on."""
     row = {key: value for key, value in answer.items() if key != "event"}
     row["disks"] = [disks[number].target for number in row["disks"] if number < len(disks)]
-    kind, unread = row["type"], row.pop("unread", "")
-    if kind == "swap":
+    kind, unread, incomplete = row["type"], row.pop("unread", ""), row.pop("incomplete", False)
+    if incomplete:
+        row |= {"status": "incomplete", "reason": "a disk of its volume group is missing"}
+    elif kind == "swap":
         row |= {"status": "swap", "reason": "swap space holds no files"}
     elif kind.startswith("crypto_"):
         row |= {"status": "encrypted", "reason": "it is encrypted, and its key is not here"}

@@ -77,6 +77,16 @@ def disks_under(handle: guestfs.GuestFS, devices: list[str]) -> list[int]:
     return sorted(numbers)
 
 
+def locked(handle: guestfs.GuestFS, known: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Give what is encrypted, with its type: libguestfs does not count it among the file systems."""
+    for call in (handle.list_devices, handle.list_partitions, handle.lvs):
+        devices, _ = attempt(call)
+        for device in devices or ():
+            kind, _ = attempt(handle.vfs_type, device)
+            if device not in known and str(kind).startswith("crypto_"):
+                yield device, str(kind)
+
+
 def stray(handle: guestfs.GuestFS, stacked: dict[str, list[str]]) -> Iterator[_Row]:
     """Give a row for each physical volume of LVM on which no logical volume was found."""
     used = {one for below in stacked.values() for one in below[1:]}
@@ -171,11 +181,13 @@ def filesystems(handle: guestfs.GuestFS) -> Iterator[_Row]:
     if failed:
         raise RuntimeError(failed)
     stacked = stack(handle)
+    kinds |= dict(locked(handle, kinds))
     for mountable, kind in kinds.items():
         device, _ = attempt(handle.mountable_device, mountable)
         device = device or mountable
         row: _Row = {"filesystem": mountable, "device": canonical(handle, device), "type": kind}
         row["parents"] = [canonical(handle, one) for one in stacked.get(device, [])]
+        row["incomplete"] = any(not one.startswith("/dev/") for one in row["parents"])
         row["disks"] = disks_under(handle, stacked[device][1:] if device in stacked else [device])
         row["size"], _ = attempt(handle.blockdev_getsize64, device)
         row["label"], _ = attempt(handle.vfs_label, mountable)

@@ -93,7 +93,7 @@ def test_it_is_what_virt_df_says(first: First, daemon: Daemon, guests: Kinds) ->
     ours = frame[frame["guest"].isin(_SOUND) & (frame["status"] == "ok")]
     names = list(zip(ours["guest"], ours["filesystem"], strict=True))
     assert sorted(names) == sorted(told)
-    assert len(names) == len(set(names)) >= 14
+    assert len(names) == len(set(names)) == 12
     for row in ours.to_dict("records"):
         blocks, used, available, use = told[row["guest"], row["filesystem"]]
         assert row["capacity"] // 1024 == blocks
@@ -155,9 +155,9 @@ def test_twins_with_one_uuid_are_kept_apart(host: Host, first: object) -> None:
         ("locked away", "vda", "encrypted", "key"),
         ("locked away", "vdb", "corrupt", "cannot be mounted"),
         ("locked away", "vdc", "unknown", "no type"),
-        ("half", "vda", "incomplete", "volume group"),
+        ("half", "vda", "incomplete", "disk of its volume group is missing"),
         ("half", "vdb", "missing disk", "gone.raw"),
-        ("liar", "vda", "appliance failed", ""),
+        ("liar", "vda", "broken chain", "liar.qcow2"),
         ("diskless", "", "no disk", "no disk"),
     ],
 )
@@ -166,7 +166,7 @@ def test_what_cannot_be_read_is_said(  # noqa: PLR0917 - a row of the table abov
 ) -> None:
     rows = host.filesystems(guest)
     row = rows[[disk in disks if disk else not disks for disks in rows["disks"]]]
-    assert row["status"].tolist() == [status]
+    assert set(row["status"]) == {status}
     assert said in row["reason"].iloc[0]
 
 

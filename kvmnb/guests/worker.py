@@ -49,6 +49,7 @@ def opened(request: _Row) -> guestfs.GuestFS:
 
 def stack(handle: guestfs.GuestFS) -> dict[str, list[str]]:
     """Give for each logical volume what it lies on, nearest first: its group, then partitions or disks."""
+    attempt(handle.lvm_scan, True)  # the appliance can have started before it had seen every disk
     volumes, _ = attempt(handle.lvs)
     physical, _ = attempt(handle.pvs_full)
     by_uuid = {one["pv_uuid"].replace("-", ""): one["pv_name"] for one in physical or ()}
@@ -77,23 +78,26 @@ def disks_under(handle: guestfs.GuestFS, devices: list[str]) -> list[int]:
     return sorted(numbers)
 
 
-def locked(handle: guestfs.GuestFS, known: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Give what is encrypted, with its type: libguestfs does not count it among the file systems."""
+def whole(parents: list[str]) -> bool:
+    """Tell whether everything that a logical volume lies on is there."""
+    return all(one.startswith("/dev/") for one in parents)
+
+
+def devices_of_kind(handle: guestfs.GuestFS, kind: str) -> list[str]:
+    """Give the disks, partitions and volumes whose content is of a kind, such as crypto_LUKS."""
+    found = []
     for call in (handle.list_devices, handle.list_partitions, handle.lvs):
         devices, _ = attempt(call)
-        for device in devices or ():
-            kind, _ = attempt(handle.vfs_type, device)
-            if device not in known and str(kind).startswith("crypto_"):
-                yield device, str(kind)
+        found += [device for device in devices or () if attempt(handle.vfs_type, device)[0] == kind]
+    return found
 
 
 def stray(handle: guestfs.GuestFS, stacked: dict[str, list[str]]) -> Iterator[_Row]:
     """Give a row for each physical volume of LVM on which no logical volume was found."""
     used = {one for below in stacked.values() for one in below[1:]}
-    physical, _ = attempt(handle.pvs_full)
-    for one in physical or ():
-        name = one["pv_name"]
+    for name in devices_of_kind(handle, "LVM2_member"):
         if name not in used:
+            uuid, _ = attempt(handle.pvuuid, name)
             size, _ = attempt(handle.blockdev_getsize64, name)
             yield {
                 "filesystem": canonical(handle, name),
@@ -103,7 +107,7 @@ def stray(handle: guestfs.GuestFS, stacked: dict[str, list[str]]) -> Iterator[_R
                 "disks": disks_under(handle, [name]),
                 "size": size,
                 "label": "",
-                "uuid": one["pv_uuid"],
+                "uuid": uuid or "",
             }
 
 
@@ -177,17 +181,20 @@ def places(rows: list[_Row]) -> None:
 
 def filesystems(handle: guestfs.GuestFS) -> Iterator[_Row]:
     """Give a row for every file system, and for what lies where one could be."""
+    stacked = stack(handle)
     kinds, failed = attempt(handle.list_filesystems)
     if failed:
         raise RuntimeError(failed)
-    stacked = stack(handle)
-    kinds |= dict(locked(handle, kinds))
+    # libguestfs does not count what is encrypted among the file systems.
+    kinds |= dict.fromkeys(devices_of_kind(handle, "crypto_LUKS"), "crypto_LUKS")
+    # A volume that lies on a missing disk too is sometimes counted among them, and sometimes not.
+    kinds |= {one: "unknown" for one in stacked if one not in kinds and not whole(stacked[one])}
     for mountable, kind in kinds.items():
         device, _ = attempt(handle.mountable_device, mountable)
         device = device or mountable
         row: _Row = {"filesystem": mountable, "device": canonical(handle, device), "type": kind}
         row["parents"] = [canonical(handle, one) for one in stacked.get(device, [])]
-        row["incomplete"] = any(not one.startswith("/dev/") for one in row["parents"])
+        row["incomplete"] = not whole(row["parents"])
         row["disks"] = disks_under(handle, stacked[device][1:] if device in stacked else [device])
         row["size"], _ = attempt(handle.blockdev_getsize64, device)
         row["label"], _ = attempt(handle.vfs_label, mountable)

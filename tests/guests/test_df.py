@@ -155,7 +155,7 @@ def test_twins_with_one_uuid_are_kept_apart(host: Host, first: object) -> None:
         ("locked away", "vda", "encrypted", "key"),
         ("locked away", "vdb", "corrupt", "cannot be mounted"),
         ("locked away", "vdc", "unknown", "no type"),
-        ("half", "vda", "incomplete", "disk of its volume group is missing"),
+        ("half", "vda", "incomplete", "volume group"),
         ("half", "vdb", "missing disk", "gone.raw"),
         ("liar", "vda", "broken chain", "liar.qcow2"),
         ("diskless", "", "no disk", "no disk"),

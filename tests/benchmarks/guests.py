@@ -67,13 +67,13 @@ def main(count: int) -> None:
     """Measure and print."""
     with Daemon() as daemon, tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
-        folder = daemon.folder / "images"
+        folder = Path(cache) / "images"  # not the daemon's own folder, which is emptied with it
         folder.mkdir()
         made = kinds.make(folder, daemon)
         daemon.clean()
         made.names.clear()
         for number in range(count):
-            shutil.copyfile(Path(folder) / "gpt.qcow2", folder / f"vm{number}.qcow2")
+            shutil.copyfile(folder / "gpt.qcow2", folder / f"vm{number}.qcow2")
             made.guest(f"vm{number}", (f"vm{number}.qcow2", "qcow2"))
 
         def theirs() -> object:

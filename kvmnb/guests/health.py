@@ -53,7 +53,11 @@ def _cache() -> Iterator[Finding]:
         yield "appliance cache", True, f"built, in {place}", None
         return
     there = place.parent
-    told = os.statvfs(there)
+    try:
+        told = os.statvfs(there)
+    except OSError as error:
+        yield "appliance cache", None, f"{there}: {error.strerror}: {_LOST}", f"make the folder {there}"
+        return
     free = told.f_bavail * told.f_frsize
     ok = free >= _ENOUGH and os.access(there, os.W_OK)
     remedy = f"make 1 GiB of room in {there}, or set LIBGUESTFS_CACHEDIR to another folder"

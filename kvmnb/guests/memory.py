@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from kvmnb.guests.disks import GuestDisk, identity
+from kvmnb.storage.files import data_file
 
 #: Changed whenever what is kept takes another shape or meaning.
-_SHAPE = 1
+_SHAPE = 2
+
+#: What an appliance is made of, below /usr/lib: another one, such as one with XFS, can answer otherwise.
+_PARTS = ("*/guestfs/supermin.d/*", "*/libguestfs.so.0")
 
 Rows = list[dict[str, Any]]
 
@@ -23,12 +27,38 @@ def _folder() -> Path:
     return Path(root) / "kvmnb" / "guests"
 
 
+def _stamp(path: Path) -> tuple[str, int, int, int, int, int]:
+    told = path.stat()
+    return str(path), told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
+
+
+def _beside(disks: tuple[GuestDisk, ...]) -> list[tuple[str, int, int, int, int, int]] | None:
+    """Give what stands for the files in which images have their data; None where one is not known."""
+    images = dict.fromkeys(path for disk in disks for path in (disk.path, *disk.chain))
+    names = [name for name in map(data_file, images) if name is not None]
+    try:
+        return None if "" in names else [_stamp(Path(name)) for name in names]
+    except OSError:
+        return None
+
+
+def _appliance() -> list[tuple[str, int, int, int, int, int]]:
+    """Give what changes when libguestfs does."""
+    found = sorted(path for part in _PARTS for path in Path("/usr/lib").glob(part))
+    with suppress(OSError):  # it is being installed right now: what is kept will not be found again
+        return [_stamp(path) for path in found]
+    return []
+
+
 def _key(disks: tuple[GuestDisk, ...]) -> str | None:
     """Give what stands for the disks as they are now: every file of every chain, and each format."""
     files = identity(disks)
     if files is None or any(disk.path.startswith("/dev/") for disk in disks):
         return None  # a device does not tell whether it was written to
-    told = [_SHAPE, [[disk.target, disk.path, disk.format] for disk in disks], files]
+    beside = _beside(disks)
+    if beside is None:
+        return None
+    told = [_SHAPE, _appliance(), beside, [[disk.target, disk.path, disk.format] for disk in disks], files]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -39,9 +69,11 @@ def recall(disks: tuple[GuestDisk, ...]) -> tuple[Rows, int] | None:
         return None
     try:
         told = json.loads((_folder() / key).read_text())
-        return told["rows"], told["read_at"]
+        rows, read_at = told["rows"], told["read_at"]
+        sound = isinstance(read_at, int) and all(isinstance(row["disks"], list) for row in rows)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # nothing is kept, or nothing that can be read
+    return (rows, read_at) if sound else None
 
 
 def before(disks: tuple[GuestDisk, ...]) -> str | None:
@@ -57,6 +89,9 @@ def keep(disks: tuple[GuestDisk, ...], key: str | None, rows: Rows, read_at: int
     with suppress(OSError):  # a full or read-only home folder costs speed, nothing else
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "w") as file:
-            json.dump({"rows": rows, "read_at": read_at}, file)
-        Path(name).replace(folder / key)
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump({"rows": rows, "read_at": read_at}, file)
+            Path(name).replace(folder / key)
+        finally:
+            Path(name).unlink(missing_ok=True)  # where the disk was full

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -168,7 +169,7 @@ def _appliance(guest: Guest, disks: tuple[GuestDisk, ...], stop: Event) -> list[
 def _kind(error: ApplianceFailed) -> str:
     if "did not end within" in error.what:
         return "timed out"
-    return "locked" if "lock" in error.what else "appliance failed"
+    return "locked" if re.search(r"\block(ed)?\b", error.what) else "appliance failed"
 
 
 def _judged(answer: dict[str, Any], disks: tuple[GuestDisk, ...]) -> _Row:

@@ -15,7 +15,7 @@ import pytest
 
 import kvmnb
 from kvmnb.errors import NotFound
-from kvmnb.guests.appliance import settings
+from kvmnb.guests.appliance import ask, settings
 from kvmnb.host import Host
 from kvmnb.schema import DF, FILESYSTEMS
 from tests.daemon import Daemon
@@ -182,6 +182,17 @@ def test_a_change_below_the_chain_is_seen(first: object, host: Host, guests: Kin
     os.utime(guests.path("mbr.raw"))
     assert set(host.df("chain")["source"]) == {"appliance"}
     assert set(host.df("chain")["source"]) == {"cache"}
+
+
+def test_an_appliance_that_takes_too_long_is_said(
+    host: Host, guests: Kinds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ask.__kwdefaults__, "patience", 1.0)  # a real appliance, which starts in no second
+    (row,) = host.df("lvm", fresh=True).to_dict("records")
+    assert row["status"] == "timed out"
+    assert "less busy" in row["reason"]
+    assert pd.isna(row["capacity"])
+    assert pd.isna(row["used"])
 
 
 def test_an_unknown_guest_is_said(host: Host) -> None:

@@ -187,7 +187,8 @@ def test_a_change_below_the_chain_is_seen(first: object, host: Host, guests: Kin
 def test_an_appliance_that_takes_too_long_is_said(
     host: Host, guests: Kinds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ask.__kwdefaults__, "patience", 1.0)  # a real appliance, which starts in no second
+    defaults = {**(ask.__kwdefaults__ or {}), "patience": 1.0}  # a real appliance starts in no second
+    monkeypatch.setattr(ask, "__kwdefaults__", defaults)
     (row,) = host.df("lvm", fresh=True).to_dict("records")
     assert row["status"] == "timed out"
     assert "less busy" in row["reason"]

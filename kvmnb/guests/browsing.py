@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _Row = dict[str, Any]
 
+#: A time in a frame counts nanoseconds from 1970, either way; file systems can hold later and earlier ones.
+_FURTHEST = 2**63 - 1
+
 
 @overload
 def ls(host: Host, guest: str, path: str | Path = "/", device: str | None = None) -> pd.DataFrame: ...
@@ -93,6 +96,9 @@ def _row(
     reason: str = "what it is cannot be read: its file system may be damaged",
 ) -> _Row:
     known = mode is not None
+    if not all(time is None or abs(time) < _FURTHEST for time in (atime, mtime, ctime)):
+        known, reason = False, "its times lie outside of what can be told, the years 1678 to 2261"
+        atime, mtime, ctime = None, None, None
     return {
         "folder": folder,
         "name": name,

@@ -15,12 +15,21 @@ _FIELDS = (
     "atime", "atime_nsec", "mtime", "mtime_nsec", "ctime", "ctime_nsec",
     "spare1", "spare2", "spare3", "spare4", "spare5", "spare6",
 )  # fmt: skip
+_ROOM = (
+    "bsize", "frsize", "blocks", "bfree", "bavail", "files", "ffree", "favail", "fsid", "flag", "namemax",
+)  # fmt: skip
 
 
 class Stat(ctypes.Structure):
     """``struct guestfs_statns``, which never changes."""
 
     _fields_ = tuple((name, ctypes.c_int64) for name in _FIELDS)
+
+
+class _Room(ctypes.Structure):
+    """``struct guestfs_statvfs``."""
+
+    _fields_ = tuple((name, ctypes.c_int64) for name in _ROOM)
 
 
 class _Stats(ctypes.Structure):
@@ -102,11 +111,14 @@ class ByteCalls:
         return found
 
     def _call_free_names(self, told: Any, count: int) -> None:  # noqa: ANN401 - a ctypes pointer
-        free = ctypes.CDLL(None).free
-        free.restype, free.argtypes = None, [ctypes.c_void_p]
         pointers = ctypes.cast(told, ctypes.POINTER(ctypes.c_void_p))
         for number in range(count):
-            free(pointers[number])
+            self._free(pointers[number])
+        self._free(told)
+
+    def _free(self, told: Any) -> None:  # noqa: ANN401 - a ctypes pointer
+        free = ctypes.CDLL(None).free
+        free.restype, free.argtypes = None, [ctypes.c_void_p]
         free(told)
 
     def names(self, folder: bytes, listing: str) -> list[bytes]:
@@ -114,6 +126,20 @@ class ByteCalls:
         self._call("ls0", ctypes.c_int, folder, listing.encode())
         with open(listing, "rb") as file:  # noqa: PTH123 - one idiom with what is beside it
             return [name for name in file.read().split(b"\0") if name]
+
+    def real(self, path: bytes) -> bytes:
+        """Give the path without links that another leads to."""
+        told = self._call("realpath", ctypes.c_void_p, path)
+        found = ctypes.string_at(told)
+        self._free(told)
+        return found
+
+    def free(self, path: bytes) -> int:
+        """Give how many bytes the file system at a path has room for."""
+        told = self._call("statvfs", ctypes.POINTER(_Room), path)
+        found = int(told.contents.bfree * told.contents.frsize)
+        self._call_free("statvfs", told)
+        return found
 
     def download(self, path: bytes, file: bytes) -> None:
         """Copy a file of the guest to one of this machine."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +66,7 @@ def copy_out(
     kvmnb.errors.NotFound
         There is no such guest, device or path, or no such folder here.
     kvmnb.errors.Refused
-        Something of that name is in the folder already, or a disk cannot be read.
+        Something of that name is in the folder already, there is no room for it, or a disk cannot be read.
     """
     wanted = [guest_path(path) for path in _each(paths)]
     names = [path.rpartition("/")[2] for path in wanted]
@@ -81,7 +83,7 @@ def copy_out(
     part = into / f".kvmnb-{secrets.token_hex(8)}.part"
     part.mkdir(mode=0o700)
     try:
-        hear = _listener(rows, told)
+        hear = _listener(rows, told, str(into))
         ask_files(host, guest, device, hear, patience=_PATIENCE, task="copy_out", paths=wanted, to=str(part))
         _publish(part, into, names)
     finally:
@@ -93,23 +95,32 @@ def copy_out(
 def _publish(part: Path, into: Path, names: Sequence[str]) -> None:
     """Give what is complete its names; where one of them was taken meanwhile, take all back."""
     done: list[Path] = []
+    end = into
     try:
         for number, name in enumerate(names):
             copy, end = part / str(number), into / name
             if not copy.exists():
                 continue  # it was not copied, which its row says
             if copy.is_dir():
-                end.mkdir()  # which fails where anything is there; an empty folder is then replaced
-                done.append(end)
-                copy.rename(end)
+                _publish_folder(copy, end)
             else:
                 publish(copy, end)
-                done.append(end)
-    except OSError as error:
-        for end in done:
-            shutil.rmtree(end) if end.is_dir() else end.unlink()
-        if isinstance(error, FileExistsError):
+            done.append(end)
+    except BaseException as error:  # Ctrl-C too
+        for one in done:
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+        if isinstance(error, OSError) and error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
             raise _there_already(end) from error
+        raise
+
+
+def _publish_folder(copy: Path, end: Path) -> None:
+    end.mkdir()  # which fails where anything is there; an empty folder is then replaced
+    try:
+        copy.rename(end)
+    except OSError:
+        with suppress(OSError):  # another has put something into it meanwhile, which stays
+            end.rmdir()
         raise
 
 
@@ -130,8 +141,9 @@ def copy_in(
     """Copy files and folders of this machine into a guest that is shut off, without FUSE.
 
     Nothing is replaced. Each is written under a name of its own, ``.kvmnb-….part``, and gets its name once
-    all are complete; if this process is killed, such a part may stay. They belong to the guest's root user;
-    a guest that uses SELinux labels them with ``restorecon``. Links, devices and pipes are not copied.
+    all are complete; if it is interrupted or killed meanwhile, such a part may stay. They belong to the
+    guest's root user; a guest that uses SELinux labels them with ``restorecon``. Links, devices and pipes
+    are not copied, but a link that is named itself is followed.
 
     Parameters
     ----------
@@ -151,18 +163,21 @@ def copy_in(
     kvmnb.errors.NotFound
         There is no such guest, device or folder, or no such file here.
     kvmnb.errors.ReadOnly, kvmnb.errors.Refused
-        As for `kvmnb.mount` with ``readonly=False``; or something of that name is in the guest already.
+        As for `kvmnb.mount` with ``readonly=False``; or something of that name is in the guest already, or
+        there is no room for it.
     """
     sources = [Path(file).absolute() for file in _each(files)]
     if not sources or len({source.name for source in sources}) < len(sources):
         raise BadValue(f"{files!r} does not say what to copy", "name files or folders, each name once")
+    if any(source.name in {"", ".."} for source in sources):
+        raise BadValue(f"{files!r} does not say what it is to be called", "give paths that end with a name")
     for source in sources:
         if not (source.is_file() or source.is_dir()):
             raise NotFound(f"There is no file or folder {str(source)!r}", "see what ls says")
     told = progress(f"Copy {len(sources)} into guest {guest}") if progress else None
     rows: list[Answer] = []
     to, paths = guest_path(folder), [str(source) for source in sources]
-    hear = _listener(rows, told)
+    hear = _listener(rows, told, f"{to} in guest {guest}")
     ask_files(
         host, guest, device, hear, readonly=False, patience=_PATIENCE, task="copy_in", paths=paths, to=to
     )
@@ -174,12 +189,19 @@ def _each(paths: Paths) -> list[str | Path]:
     return [paths] if isinstance(paths, str | Path) else list(paths)
 
 
-def _listener(rows: list[Answer], told: Callable[[int, int], None] | None) -> Callable[[Answer], None]:
+def _listener(
+    rows: list[Answer], told: Callable[[int, int], None] | None, place: str
+) -> Callable[[Answer], None]:
     def hear(answer: Answer) -> None:
         if answer["event"] == "copied":
             rows.append(answer)
         elif answer["event"] == "progress" and told:
             told(answer["done"], answer["total"])
+        elif answer["event"] == "no room":
+            raise Refused(
+                f"Nothing was copied: there is no room at {place}: {answer['reason']}",
+                "free some space there, or choose another folder",
+            )
 
     return hear
 

@@ -51,6 +51,8 @@ class Files:
             self.handle.add_drive(disk["path"], readonly=request["readonly"], format=disk["format"])
         self.handle.launch()
         self.calls = ByteCalls(self.handle)
+        #: Where a file system of the guest's layout belongs that could not be mounted, and why.
+        self.left_out: dict[str, str] = {}
 
     def mount(self) -> None:
         """Mount the file system that is asked for, or all of the guest's own layout."""
@@ -65,13 +67,33 @@ class Files:
         if failed or len(roots) != 1:
             reason = failed or ("no system was found" if not roots else f"{len(roots)} systems were found")
             raise Wanting("system", reason, filesystems=self.choice())
-        places = self.handle.inspect_get_mountpoints(roots[0])
+        places, failed = attempt(self.handle.inspect_get_mountpoints, roots[0])
+        if failed:
+            raise Wanting("system", failed, filesystems=self.choice())
         for place in sorted(places, key=len):
             _, failed = attempt(mount, places[place], place)
             if failed and place == "/":
                 raise Wanting("device", failed, filesystems=self.choice())
             if failed:
-                say("left out", place=place, reason=failed)
+                self.left_out[place] = failed
+
+    def hidden(self, path: bytes) -> str:
+        """Say why what lies at a path is not what the guest has there; empty where it is."""
+        if not self.left_out:
+            return ""
+        real, _ = attempt(self.calls.real, path)
+        parts = [b"", *(real or path).split(b"/")[1:]]
+        above = {b"/".join(parts[:count]) for count in range(2, len(parts) + 1)}
+        for place, failed in self.left_out.items():
+            if os.fsencode(place.rstrip("/")) in above:
+                return f"the file system that the guest has at {place} could not be mounted: {failed}"
+        return ""
+
+    def require_whole(self, path: bytes) -> None:
+        """Raise where the guest has something else at a path than what is seen there."""
+        hidden = self.hidden(path)
+        if hidden:
+            raise Wanting("missing", hidden, path=os.fsdecode(path))
 
     def choice(self) -> list[str]:
         """Give the file systems that can be chosen from."""
@@ -99,6 +121,7 @@ class Files:
     def list(self) -> None:
         """Tell what a folder holds, or what an entry is."""
         path = os.fsencode(self.request["path"])
+        self.require_whole(path)
         if not stat.S_ISDIR(self.look(path, follow=False).mode):
             linked, _ = attempt(self.follow, path)
             if linked is None or not stat.S_ISDIR(linked.mode):
@@ -124,7 +147,10 @@ class Files:
         """Tell the last bytes of each of the usual logs, and the last entries of the journal."""
         for name in self.request["logs"]:
             told, failed = attempt(self.handle.statns, name)
-            if failed:
+            hidden = self.hidden(name.encode())
+            if hidden:
+                say("log", log=name, status="unreadable", reason=hidden)
+            elif failed:
                 say("log", log=name, status="missing")
             elif not stat.S_ISREG(told["st_mode"]):
                 say("log", log=name, status="no file")
@@ -141,8 +167,12 @@ class Files:
 
     def journal(self, name: str) -> None:
         """Tell the last entries of a journal, read in the appliance and never by this machine."""
-        names, failed = attempt(self.handle.ls, name)
-        if failed or not names:
+        hidden = self.hidden(name.encode())
+        if hidden:
+            say("log", log=name, status="unreadable", reason=hidden)
+            return
+        held, failed = attempt(self.journal_files, name.encode())
+        if failed or held is None:
             say("log", log=name, status="missing" if failed else "empty")
             return
         _, failed = attempt(self.handle.journal_open, name)
@@ -162,11 +192,20 @@ class Files:
                     fields={one["attrname"]: os.fsdecode(one["attrval"]) for one in self.handle.journal_get()
                             if one["attrname"] in self.request["fields"]})  # fmt: skip
                 count = self.handle.journal_next()
-            say("log", log=name, status="journal")
-        except RuntimeError as error:
+            say("log", log=name, status="journal", damaged=held)
+        except (RuntimeError, UnicodeDecodeError) as error:
             say("log", log=name, status="failed", reason=str(error))
         finally:
             attempt(self.handle.journal_close)
+
+    def journal_files(self, folder: bytes) -> bool | None:
+        """Tell whether a folder, or one in it, holds files of a journal; None where it holds nothing."""
+        entries = list(self.entries(folder))
+        names = [name for name, _ in entries]
+        for name, told in entries:
+            if told is not None and stat.S_ISDIR(told.mode):
+                names += [below for below, _ in self.entries(folder + b"/" + name)]
+        return any(b".journal" in name for name in names) if entries else None
 
 
 def facts(told: Stat) -> _Row:

@@ -31,6 +31,7 @@ _REASONS = {
     "empty": "there is nothing in it",
     "missing": "there is no such log",
     "no file": "it is no file, so that it was not opened",
+    "damaged": "there are files of systemd's journal, of which no entry could be read",
     "binary": "it is systemd's journal, which is binary and could not be read by the appliance",
 }
 
@@ -82,11 +83,14 @@ def _rows(answer: Answer, answers: list[Answer], lines: int) -> Iterator[dict[st
     log, status = answer["log"], answer["status"]
     if status == "ok":
         # A line ends with a newline only, whatever other characters a hostile guest writes.
-        found = answer["text"].removesuffix("\n").split("\n")[-lines:] if answer["text"] else []
+        found = answer["text"].removesuffix("\n").split("\n") if answer["text"] else []
+        if answer["start"] and len(found) > 1:
+            found = found[1:]  # only the end of a long log is read, and it begins within a line
+        found = found[-lines:]
         status = "ok" if found else "empty"
     elif status == "journal":
         found = [_entry(one) for one in answers if one["event"] == "journal" and one["log"] == log]
-        status = "ok" if found else "empty"
+        status = "ok" if found else "damaged" if answer["damaged"] else "empty"
     else:
         found = []
     for number, line in enumerate(found):

@@ -20,9 +20,10 @@ _WORKER = Path(__file__).with_name("images_worker.py")
 
 def make_images(folder: Path) -> None:
     """Make the images, in one appliance."""
-    archive = folder / "root.tar"
+    archive, odd = folder / "root.tar", folder / "odd.tar"
     tree.write(archive, journal.write(folder))
-    command = [interpreter(), "-I", str(_WORKER), str(folder), str(archive)]
+    tree.write_odd(odd)
+    command = [interpreter(), "-I", str(_WORKER), str(folder), str(archive), str(odd)]
     subprocess.run(command, check=True, env=os.environ | settings(), capture_output=True)
     (folder / "open.raw").unlink()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 
 import kvmnb
 from kvmnb.errors import BadValue, NoFuse, NotFound, ReadOnly, Refused
-from kvmnb.guests import mounting
+from kvmnb.guests import copying, mounting
 from kvmnb.programs import find
 from tests.guests import journal, tree
 from tests.guests.house import House
@@ -131,14 +133,23 @@ def test_copying_in(house: House, tmp_path: Path) -> None:
     script = tmp_path / "mend.sh"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o755)
-    frame = kvmnb.copy_in(house.host, "vm1", [folder, script], "/etc/sub")
+    link = tmp_path / "by a link.sh"
+    link.symlink_to("mend.sh")
+    device = "/dev/centos/root"  # to look for the system would take as long again
+    frame = kvmnb.copy_in(house.host, "vm1", [folder, script, link], "/etc/sub", device)
     assert list(frame[frame["status"] != "ok"]["path"]) == [str(folder / "out")]
     with pytest.raises(Refused, match=r"'/etc/sub/mend.sh' already"):
-        kvmnb.copy_in(house.host, "vm1", [script], "/etc/sub")
+        kvmnb.copy_in(house.host, "vm1", [script], "/etc/sub", device)
     back = tmp_path / "back"
     back.mkdir()
-    kvmnb.copy_out(house.host, "vm1", "/etc/sub", back)
-    assert sorted(path.name for path in (back / "sub").iterdir()) == ["conf", "deep", "mend.sh"]
+    kvmnb.copy_out(house.host, "vm1", "/etc/sub", back, device)
+    assert sorted(path.name for path in (back / "sub").iterdir()) == [
+        "by a link.sh",
+        "conf",
+        "deep",
+        "mend.sh",
+    ]
+    assert (back / "sub/by a link.sh").read_text() == "#!/bin/sh\n"
     assert (back / "sub/mend.sh").stat().st_mode & 0o777 == 0o755
     found = {os.fsencode(path.name): path.read_bytes() for path in (back / "sub/conf").iterdir()}
     assert found == {raw: raw for raw in tree.NAMES}
@@ -179,6 +190,9 @@ def test_odd_asking_is_refused(house: House, tmp_path: Path) -> None:
         kvmnb.copy_out(house.host, "vm1", "/etc", tmp_path / "nowhere")
     with pytest.raises(BadValue):
         kvmnb.copy_in(house.host, "vm1", [], "/etc")
+    for nameless in ("/", tmp_path / ".."):
+        with pytest.raises(BadValue, match="what it is to be called"):
+            kvmnb.copy_in(house.host, "vm1", nameless, "/etc")
     with pytest.raises(NotFound, match="nowhere"):
         kvmnb.copy_in(house.host, "vm1", tmp_path / "nowhere", "/etc")
     with pytest.raises(BadValue):
@@ -195,3 +209,81 @@ def test_a_running_guest_can_be_read(house: House) -> None:
     with pytest.raises(Refused, match="'vm1' is paused"), kvmnb.mount(house.host, "vm1", readonly=False):
         pass
     assert house.sums() == before
+
+
+def test_logs_that_cannot_be_read_are_not_empty(house: House) -> None:
+    image = house.kinds.path("odd.raw")
+    shutil.copyfile(house.images / image.name, image)
+    (house.folder / "nothing.raw").write_bytes(bytes(1 << 20))
+    house.kinds.guest("odd", (image.name, "raw"), ("nothing.raw", "raw"))
+    frame = kvmnb.tail_logs(house.host, "odd", lines=100_000)
+    messages = frame[frame["log"] == "/var/log/messages"]
+    assert set(messages["line"]) == {tree.LONG_LINE}
+    assert len(messages) == (1 << 20) // (len(tree.LONG_LINE) + 1)
+    others = frame[frame["line"].isna()].set_index("log")
+    assert others["status"]["/var/log/journal"] == "damaged"
+    assert others["status"]["/var/log/dmesg"] == "unreadable"  # its file system cannot be mounted
+    assert "could not be mounted" in others["reason"]["/var/log/dmesg"]
+    assert others["status"]["/var/log/syslog"] == "missing"
+
+
+def test_what_there_is_no_room_for_here_is_not_begun(house: House, tmp_path: Path) -> None:
+    house.guest("odd", "odd.raw")
+    with pytest.raises(Refused, match=rf"no room at {tmp_path}: the files are \d+ bytes"):
+        kvmnb.copy_out(house.host, "odd", ["/etc", "/endless"], tmp_path, "/dev/sda")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_guest_without_room_stays_as_it_was(house: House, tmp_path: Path) -> None:
+    image = house.guest("small", "blank.raw")
+    (tmp_path / "large").write_bytes(b"x" * (40 << 20))
+    with pytest.raises(Refused, match=r"no room at / in guest small: .*Free some space"):
+        kvmnb.copy_in(house.host, "small", tmp_path / "large", "/", "/dev/sda")
+    listed = subprocess.check_output(
+        ["debugfs", "-R", "ls -p /", image], stderr=subprocess.DEVNULL, text=True
+    )
+    names = {line.split("/")[5] for line in listed.splitlines() if line}
+    assert names == {".", "..", "lost+found", "note"}
+    subprocess.run(["e2fsck", "-fn", image], check=True, capture_output=True)
+
+
+def test_a_name_that_differs_in_case_alone_is_not_replaced(house: House, tmp_path: Path) -> None:
+    image = house.guest("fat", "fat.raw")
+    (tmp_path / "readme").write_text("new content")
+    with pytest.raises(Refused, match="'/readme' already"):
+        kvmnb.copy_in(house.host, "fat", tmp_path / "readme", "/", "/dev/sda")
+    pair = tmp_path / "pair"
+    pair.mkdir()
+    for name in "Aa":
+        (pair / name).write_text(f"new content {name}")
+    with pytest.raises(Refused, match=r"'/pair/[Aa]' already"):
+        kvmnb.copy_in(house.host, "fat", pair, "/", "/dev/sda")
+    found = image.read_bytes()
+    assert b"old content" in found
+    assert b"PAIR" not in found  # it never got its name
+
+
+def test_copies_that_cannot_all_have_their_names_have_none(tmp_path: Path) -> None:
+    part, into = tmp_path / "part", tmp_path / "into"
+    for folder in (part / "0", part / "1", into / "second"):
+        folder.mkdir(parents=True)
+    (into / "second/mine").touch()
+    for number, name in enumerate(("first", "second")):
+        (part / str(number) / name).touch()
+    with pytest.raises(Refused, match=r"there is something at .*second"):
+        copying._publish(part, into, ["first", "second"])
+    assert [path.name for path in into.iterdir()] == ["second"]
+    assert [path.name for path in (into / "second").iterdir()] == ["mine"]
+
+
+def test_times_beyond_all_frames_are_not_told(tmp_path: Path) -> None:
+    for name, year in (("early", -15_000_000_000), ("late", 12_000_000_000), ("usual", tree.WRITTEN)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (year, year))
+    if (tmp_path / "late").stat().st_mtime < 12_000_000_000:
+        pytest.skip("this machine's own file system holds no such times")
+    frame = kvmnb.ls(tmp_path).set_index("name")
+    assert frame["status"]["usual"] == "ok"
+    assert frame["status"]["late"] == "unreadable"
+    assert pd.isna(frame["modified"]["late"])
+    assert frame["type"]["late"] == "file"

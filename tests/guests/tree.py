@@ -91,6 +91,31 @@ def write(path: Path, journal: Path | None = None) -> None:
         tar.addfile(secret, io.BytesIO(b"secret"))
 
 
+#: Of the odd system's log only the end is read, which begins within a line; these are its last ones.
+LONG_LINE = "a line of a log that is longer than what is read of it"
+
+#: What the odd system has instead of a journal, and where it wants a file system that cannot be mounted.
+_ODD_FILES = {
+    "etc/fstab": "/dev/sda / ext4 defaults 0 0\n/dev/sdb /var/log/dmesg ext4 defaults 0 0\n",
+    "etc/redhat-release": _FILES["etc/redhat-release"],
+    "etc/os-release": _FILES["etc/os-release"],
+    "var/log/messages": f"{LONG_LINE}\n" * 40_000,
+    "var/log/journal/0123456789abcdef0123456789abcdef/system.journal": "no journal",
+    "var/log/journal/\udcff": "a name that is no text",
+}
+
+
+def write_odd(path: Path) -> None:
+    """Write the archive of a system in which little can be read."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        for name in ("bin", "boot", "etc", "sbin", "usr", "usr/bin", "var", "var/log", "var/log/dmesg"):
+            tar.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
+        for name in ("var/log/journal", "var/log/journal/0123456789abcdef0123456789abcdef"):
+            tar.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
+        for name, text in _ODD_FILES.items():
+            _file(tar, name, text.encode())
+
+
 def _file(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = _entry(name, tarfile.REGTYPE, 0o644)
     entry.size = len(content)

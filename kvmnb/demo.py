@@ -17,6 +17,7 @@ from kvmnb.guests.appliance import MEMORY, Answer, ask
 from kvmnb.guests.boot import initrd, newest_kernel, padded
 from kvmnb.guests.tree import System, request_files
 from kvmnb.programs import run
+from kvmnb.storage import rules
 from kvmnb.storage.action import Action
 from kvmnb.storage.actions import (
     CreateVolume,
@@ -109,6 +110,7 @@ def create_guest(
     """
     if host.readonly:
         raise ReadOnly(f"This connection to {host.uri} is for reading", "use kvmnb.connect(readonly=False)")
+    _require_name(name)
     seen = host.inventory()
     place = _pool(seen, pool, host.name)
     if seen.guest(name) is not None:
@@ -234,6 +236,13 @@ def _require_free(host: Host, seen: Inventory, pool: str, volumes: list[str]) ->
                 "choose another name for the guest, or delete that volume first",
             )
     host.plan([CreateVolume(pool, volume, _SIZE) for volume in volumes]).require()
+
+
+def _require_name(name: str) -> None:
+    """Refuse a name that no guest may have, in one sentence and before any volume is named after it."""
+    problem = next(iter(rules.name_problems(name, "name", "guest")), None)
+    if problem is not None:
+        raise Refused(f"Nothing was made. {problem.reason}", problem.remedy, (problem,))
 
 
 def _store(host: Host, name: str, pool: str, files: dict[str, Path], definition: Path) -> None:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
+from kvmnb.errors import BadValue
 from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met, shell_line
 from kvmnb.storage.guest_xml import read_disks, read_guest_files, read_made
@@ -68,14 +69,22 @@ class DefineGuest:
     def command(self) -> list[str]:
         return ["virsh", "define", *given("--file", self.file), "--validate"]
 
+    def _text(self) -> str:
+        with Path(self.file).open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST} bytes")
+        return content.decode()  # what is handed to libvirt is UTF-8
+
     def _root(self) -> ET.Element | str:
         """Read the definition, or say why it cannot be read."""
         try:
-            with Path(self.file).open("rb") as file:
-                content = file.read(_LARGEST + 1)
-            root = ET.fromstring(content[:_LARGEST])
+            return self._guest(self._text())
         except (OSError, ValueError, ET.ParseError) as error:
-            return f"The file {self.file!r} cannot be read as XML: {error}"
+            return f"The file {self.file!r} cannot be read as XML in UTF-8: {error}"
+
+    def _guest(self, text: str) -> ET.Element | str:
+        root = ET.fromstring(text.encode())
         if root.tag != "domain":
             return f"The file {self.file!r} defines a {root.tag!r}, and no guest"
         name = root.findtext("name")
@@ -107,7 +116,11 @@ class DefineGuest:
         return seen.assume_guest(self.name, guest)
 
     def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
-        connection.defineXMLFlags(Path(self.file).read_text(), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+        text = self._text()
+        wrong = self._guest(text)
+        if isinstance(wrong, str):  # it was changed just now, and could define another guest anew
+            raise BadValue(wrong, f"give a definition of guest {self.name!r}")
+        connection.defineXMLFlags(text, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
     def expected(self) -> tuple[Expectation, ...]:
         return (_guest_state(self.name, "shut off"),)
@@ -214,6 +227,13 @@ class StartGuest:
             yield Problem(
                 f"Guest {self.name!r} is {guest.state}", "have it go on: virsh resume, or shut it off", "name"
             )
+        if guest.saved:
+            yield Problem(
+                f"Guest {self.name!r} goes on from its saved memory, which is used up by that: no undo",
+                f"have it saved anew when it is to stop: {self._save()}",
+                "name",
+                "warn",
+            )
         for disk in guest.disks:
             path = Usage.of(seen).source(disk)
             if path is not None and seen.kind(path) == "missing":
@@ -238,7 +258,12 @@ class StartGuest:
 
     def inverse(self, before: Inventory) -> tuple[Action, ...]:
         guest = before.guest(self.name)
-        return () if guest and guest.running else (ShutOffGuest(self.name, confirm=self.name),)
+        # What was saved would be lost by turning it off.
+        lost = guest is not None and (guest.running or guest.saved)
+        return () if lost else (ShutOffGuest(self.name, confirm=self.name),)
+
+    def _save(self) -> str:
+        return shell_line(["virsh", "managedsave", *given("--domain", self.name)])
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ _CACHE = _HERE.parent / ".cache"
 #: Modules whose tests start kernels and servers of Jupyter, which takes seconds.
 _KERNELS = {
     "test_format_comparison.py",
+    "test_guest_disk_mount.py",
     "test_lab.py",
     "test_parameters.py",
     "test_pool_setup.py",
@@ -48,6 +49,7 @@ _APPLIANCES = {
     "test_browsing.py",
     "test_demo.py",
     "test_df.py",
+    "test_guest_disk_mount.py",
     "test_mounting.py",
     "test_mounts.py",
 }

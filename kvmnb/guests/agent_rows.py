@@ -60,11 +60,9 @@ def rows(told: Told, targets: Sequence[str]) -> list[_Row]:
         row = _filesystem(told, f"fs.{number}.", devices)
         if row is None:
             continue
-        if row["filesystem"] in found:  # mounted at several places
-            mounted = found[row["filesystem"]]["mounted"]
-            mounted += [place for place in row["mounted"] if place not in mounted]
-        else:
-            found[row["filesystem"]] = row
+        # One that is mounted at several places is one row; those without a name are not taken for one.
+        known = found.setdefault(row["filesystem"] or f"{number}", row)
+        known["mounted"] += [place for place in row["mounted"] if place not in known["mounted"]]
     listed = list(found.values())
     listed += [
         devices.about(name)
@@ -83,14 +81,17 @@ def rows(told: Told, targets: Sequence[str]) -> list[_Row]:
 
 def _filesystem(told: Told, key: str, devices: _Devices) -> _Row | None:
     """Give the row of one mounted file system; None for one that is no storage of the guest's own."""
-    device = f"/dev/{told[f'{key}name']}"
+    name, place = told.get(f"{key}name"), told.get(f"{key}mountpoint")
+    device = f"/dev/{name}" if name else ""
     if _PASSING.fullmatch(device):
         return None
     row = devices.about(device) | {
         "type": told.get(f"{key}fstype"),
-        "mounted": [told[f"{key}mountpoint"]],
-        "system": told.get("os.pretty-name", "") if told[f"{key}mountpoint"] == "/" else "",
+        "mounted": [place] if place else [],
+        "system": told.get("os.pretty-name", "") if place == "/" else "",
     }
+    if not device:
+        row |= {"filesystem": None, "device": None}
     capacity, used = told.get(f"{key}total-bytes"), told.get(f"{key}used-bytes")
     if capacity is None or used is None or not 0 <= used <= capacity < _TOO_LARGE:
         return row | {"status": "not told", "reason": "the guest's agent does not tell how full it is"}
@@ -164,11 +165,13 @@ class _Devices:
 def _devices(told: Told) -> Iterator[_Device]:
     for number in range(told.get("disk.count", 0)):
         key = f"disk.{number}."
+        if not told.get(f"{key}name"):
+            continue
         count = told.get(f"{key}dependency.count", 0)
         yield _Device(
             told[f"{key}name"],
             bool(told.get(f"{key}partition")),
-            tuple(told[f"{key}dependency.{one}.name"] for one in range(count)),
+            tuple(filter(None, (told.get(f"{key}dependency.{one}.name") for one in range(count)))),
             told.get(f"{key}alias", ""),
             told.get(f"{key}guest_alias", ""),
         )

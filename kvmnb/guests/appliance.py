@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,19 @@ Answer = dict[str, Any]
 
 
 class ApplianceFailed(KvmnbError):
-    """The appliance did not start, or ended before it had answered."""
+    """The appliance did not start, or ended before it had answered.
+
+    Parameters
+    ----------
+    what, remedy : str
+        As for `KvmnbError`.
+    status : str
+        The word for it in frames.
+    """
+
+    def __init__(self, what: str, remedy: str, status: str = "appliance failed") -> None:
+        super().__init__(what, remedy)
+        self.status = status
 
 
 def _store() -> Path:
@@ -139,13 +152,13 @@ def ask(
     ApplianceFailed
         It did not start, was stopped, took too long, or ended early; what it had told before is told.
     """
-    rest, ended = "", False
+    rest, ended, began = "", False, time.monotonic()
 
     def hear(piece: str) -> None:
         nonlocal rest, ended
         *lines, rest = (rest + piece).split("\n")
         for line in lines:
-            answer = json.loads(line)
+            answer = _understood(line)
             if answer["event"] == "failed":
                 raise ApplianceFailed(
                     f"The appliance failed: {_plain(answer['reason'])}", _remedy(answer["reason"])
@@ -153,8 +166,9 @@ def ask(
             ended = ended or answer["event"] == "done"
             tell(answer)
 
-    with tempfile.TemporaryDirectory(prefix="kvmnb-appliance-") as folder:
-        try:
+    try:
+        # What QEMU has just let go of may still be there for a moment when it was stopped.
+        with tempfile.TemporaryDirectory(prefix="kvmnb-appliance-", ignore_cleanup_errors=True) as folder:
             done = follow(
                 [interpreter(), "-I", str(_HERE / program), json.dumps({"memory": MEMORY, **request})],
                 hear,
@@ -163,11 +177,28 @@ def ask(
                 stop=stop,
                 check=False,
             )
-        except ProgramFailed as error:
-            raise ApplianceFailed(f"The appliance did not answer: {error.what}", error.remedy) from error
+    except ProgramFailed as error:
+        late = time.monotonic() - began >= patience
+        status = "timed out" if late else "appliance failed"
+        raise ApplianceFailed(f"The appliance did not answer: {error.what}", error.remedy, status) from error
+    except OSError as error:
+        what = f"The appliance could not be run: {error.strerror or error}"
+        raise ApplianceFailed(what, "see that there is room in the folder for temporary files") from error
     if not ended:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ApplianceFailed(f"The appliance ended early: {last}", "see kvmnb doctor")
+
+
+def _understood(line: str) -> Answer:
+    """Read one answer."""
+    try:
+        answer: Answer = json.loads(line)
+        answer["event"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ApplianceFailed(
+            f"The appliance said {line[:80]!r}, which is no answer", "see kvmnb doctor"
+        ) from error
+    return answer
 
 
 def _plain(reason: str) -> str:

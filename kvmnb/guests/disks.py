@@ -69,16 +69,26 @@ def _disk(disk: Disk, usage: Usage) -> GuestDisk:
     chain = usage.chain(path, disk.format)
     found = GuestDisk(disk.target, path, disk.format or "raw", chain.paths)
     for one in (path, *chain.paths):
-        kind = usage.inventory.kind(one)
-        if kind == "missing":
-            return replace(found, status="missing disk", reason=f"there is nothing at {one}")
-        if kind not in {"file", "device"}:
-            return replace(found, status="not here", reason=f"{one} cannot be read from here")
-        if not os.access(one, os.R_OK):
-            return replace(found, status="not allowed", reason=f"you may not read {one}")
+        status, reason = _lack(one, usage)
+        if status:
+            return replace(found, status=status, reason=reason)
     if chain.problem:
         return replace(found, status="broken chain", reason=chain.problem)
     return found
+
+
+def _lack(path: str, usage: Usage) -> tuple[str, str]:
+    """Say why one image cannot be read; two empty words where it can."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "not here", f"the name {path!r} is not UTF-8, which libguestfs cannot take: rename the file"
+    kind = usage.inventory.kind(path)
+    if kind == "missing":
+        return "missing disk", f"there is nothing at {path}"
+    if kind not in {"file", "device"}:
+        return "not here", f"{path} cannot be read from here"
+    return ("", "") if os.access(path, os.R_OK) else ("not allowed", f"you may not read {path}")
 
 
 def identity(disks: tuple[GuestDisk, ...]) -> list[Identity] | None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from kvmnb.errors import KvmnbError
 from kvmnb.guests import memory
 from kvmnb.guests.agent_rows import rows as agent_rows
 from kvmnb.guests.appliance import MEMORY, ApplianceFailed, ask
 from kvmnb.guests.disks import GuestDisk, disks_of
+from kvmnb.guests.writers import being_written
 from kvmnb.storage.model import Guest, Inventory
 
 #: Is told how many guests have been read, how many there are, and the name of one that is being read.
@@ -25,6 +26,18 @@ Tell = Callable[[int, int, str], None]
 AskAgent = Callable[[Guest], Mapping[str, Any] | str]
 
 _Row = dict[str, Any]
+
+#: How often what is told of the progress is told again, in seconds.
+_GLANCE = 0.1
+
+#: How long what is to be stopped is waited for, in seconds; an appliance is killed within a fifth of one.
+_GRACE = 3.0
+
+#: What a mount says, in the C locale, that failed for want of memory and not of a sound file system.
+_NO_MEMORY = "Cannot allocate memory"
+
+#: What may be otherwise at the next try, so that it is not remembered.
+_UNSURE = {"corrupt", "appliance failed"}
 
 
 @dataclass(slots=True)
@@ -98,18 +111,33 @@ def read_guests(
         }
         if tell and guests:
             tell(0, len(guests), guests[0].name)
-        for done in as_completed(waiting):
-            found[waiting[done]] = done.result()
+        while len(found) < len(guests):
+            # Told also while nothing has ended: what is told may want to stop all this, by raising.
+            ended, _ = wait(waiting.keys(), _GLANCE, FIRST_COMPLETED)
+            found |= {waiting.pop(one): one.result() for one in ended}
             left = [guest.name for number, guest in enumerate(guests) if number not in found]
             if tell:
                 tell(len(found), len(guests), left[0] if left else "")
     finally:
         stop.set()
-        pool.shutdown(cancel_futures=True)
+        # Appliances are ended at once; only an agent that owes its answer is not waited for to the end.
+        wait([one for one in waiting if not one.cancel()], _GRACE)
+        pool.shutdown(wait=False, cancel_futures=True)
     return [found[number] for number in range(len(guests))]
 
 
 def _read(
+    guest: Guest, disks: tuple[GuestDisk, ...], fresh: bool, stop: Event, agent: AskAgent | None
+) -> Contents:
+    """Read one guest; where that cannot be done, it is said of this guest, and the others are read."""
+    try:
+        return _contents(guest, disks, fresh, stop, agent)
+    except (KvmnbError, OSError) as error:
+        rows = [_gap("unreadable", str(error), tuple(disk.target for disk in disks))]
+        return Contents(guest, rows, read_at=time.time_ns())
+
+
+def _contents(
     guest: Guest, disks: tuple[GuestDisk, ...], fresh: bool, stop: Event, agent: AskAgent | None
 ) -> Contents:
     contents = Contents(guest, read_at=time.time_ns())
@@ -144,6 +172,8 @@ def _read(
 
 def _appliance(guest: Guest, disks: tuple[GuestDisk, ...], stop: Event) -> list[_Row]:
     key = memory.before(disks)
+    images = [path for disk in disks for path in (disk.path, *disk.chain)]
+    writer = None if guest.running else being_written(images)
     rows: list[_Row] = []
 
     def hear(answer: dict[str, Any]) -> None:
@@ -154,22 +184,27 @@ def _appliance(guest: Guest, disks: tuple[GuestDisk, ...], stop: Event) -> list[
     try:
         ask(request, hear, stop=stop)
     except ApplianceFailed as error:
-        return [*rows, _gap(_kind(error), str(error), tuple(disk.target for disk in disks))]
+        return [*rows, _gap(error.status, str(error), tuple(disk.target for disk in disks))]
     touched = {target for row in rows for target in row["disks"]}
     rows += [
         _gap("empty", "no file system, partition or volume was found on it", (disk.target,))
         for disk in disks
         if disk.target not in touched
     ]
-    if not guest.running:
+    if guest.running:
+        return rows
+    writer = writer or being_written(images)
+    if writer is not None:
+        return [_doubtful(row, writer) for row in rows]
+    if not any(row["status"] in _UNSURE for row in rows):
         memory.keep(disks, key, rows, time.time_ns())
     return rows
 
 
-def _kind(error: ApplianceFailed) -> str:
-    if "did not end within" in error.what:
-        return "timed out"
-    return "locked" if re.search(r"\block(ed)?\b", error.what) else "appliance failed"
+def _doubtful(row: _Row, writer: str) -> _Row:
+    """Say of what was read that it may be of two times."""
+    reason = f"another program has {writer} open for writing, and what was read may have changed meanwhile"
+    return row | {"status": "locked", "reason": f"{reason}; {row['reason']}" if row["reason"] else reason}
 
 
 def _judged(answer: dict[str, Any], disks: tuple[GuestDisk, ...]) -> _Row:
@@ -187,6 +222,8 @@ def _judged(answer: dict[str, Any], disks: tuple[GuestDisk, ...]) -> _Row:
         row |= {"status": "incomplete", "reason": "no logical volume of its volume group could be found"}
     elif kind == "unknown":
         row |= {"status": "unknown", "reason": "what is in it is of no type that libguestfs knows"}
+    elif _NO_MEMORY in unread:
+        row |= {"status": "appliance failed", "reason": "its appliance has too little memory to mount it"}
     elif unread:
         row |= {"status": "corrupt", "reason": f"it cannot be mounted: {' '.join(unread.split())}"}
     else:

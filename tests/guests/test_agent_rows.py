@@ -125,6 +125,19 @@ def test_sizes_that_cannot_be_are_not_believed(total: int, used: int) -> None:
     assert "capacity" not in row
 
 
+@pytest.mark.parametrize(
+    "lacking", ["fs.0.name", "fs.0.mountpoint", "fs.0.fstype", "disk.0.name", "disk.0.alias"]
+)
+def test_what_an_agent_leaves_out_loses_nothing(lacking: str) -> None:
+    told = _told(
+        [_disk("/dev/vda", "vda"), _part("/dev/vda1", "/dev/vda")], [_fs("vda1", "/"), _fs("vdb", "/x")]
+    )
+    del told[lacking]
+    found = rows(told, ["vda"])
+    assert [row["capacity"] for row in found if "capacity" in row] == [1000, 1000]
+    assert any("vda" in row["disks"] for row in found)
+
+
 _NAMES = st.sampled_from(["/dev/vda", "/dev/vda1", "/dev/dm-0", "/dev/dm-1", "", "/dev/\x1b[31m<b>"])
 _DISKS = st.fixed_dictionaries(
     {"name": _NAMES, "partition": st.booleans(), "below": st.lists(_NAMES, max_size=4)},

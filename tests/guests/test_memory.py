@@ -37,6 +37,17 @@ def test_data_in_a_file_beside_the_image_is_watched_too(tmp_path: Path) -> None:
     assert memory.recall(disks) is None
 
 
+def test_another_libguestfs_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = tmp_path / "supermin.d"
+    part.touch()
+    monkeypatch.setattr(
+        memory, "_PARTS", (os.path.relpath(part, "/usr/lib"),)
+    )  # as if it were installed there
+    disks = _remembered(tmp_path)
+    os.utime(part, (1, 1))
+    assert memory.recall(disks) is None
+
+
 @pytest.mark.parametrize("told", ["", "\0", "[]", '{"rows": 5, "read_at": 1}', '{"rows": [7], "read_at": 1}'])
 def test_what_is_broken_is_not_recalled(tmp_path: Path, told: str) -> None:
     disks = _remembered(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,9 @@ def _each(read: Callable[[_T], _R | None], things: list[_T]) -> list[_R]:
         return [read(thing) for thing in batch]
 
     batches = [things[start : start + _BATCH] for start in range(0, len(things), _BATCH)]
+    # At the interpreter's end, where a notebook takes away what it has made, no thread can be started.
+    if len(batches) < 2 or not threading.main_thread().is_alive():
+        return [result for batch in batches for result in read_all(batch) if result is not None]
     with ThreadPoolExecutor(WORKERS) as workers:
         return [result for batch in workers.map(read_all, batches) for result in batch if result is not None]
 

@@ -184,7 +184,11 @@ def _appliance(guest: Guest, disks: tuple[GuestDisk, ...], stop: Event) -> list[
     try:
         ask(request, hear, stop=stop)
     except ApplianceFailed as error:
-        return [*rows, _gap(error.status, str(error), tuple(disk.target for disk in disks))]
+        gap = _gap(error.status, str(error), tuple(disk.target for disk in disks))
+        if error.status != "timed out":  # QEMU refuses some images that another program writes to
+            writer = writer or being_written(images)
+        rows.append(gap)
+        return [_doubtful(row, writer) for row in rows] if writer else rows
     touched = {target for row in rows for target in row["disks"]}
     rows += [
         _gap("empty", "no file system, partition or volume was found on it", (disk.target,))
@@ -202,8 +206,10 @@ def _appliance(guest: Guest, disks: tuple[GuestDisk, ...], stop: Event) -> list[
 
 
 def _doubtful(row: _Row, writer: str) -> _Row:
-    """Say of what was read that it may be of two times."""
-    reason = f"another program has {writer} open for writing, and what was read may have changed meanwhile"
+    """Say of what was read that it may be of two times, or of what was not that this may be why."""
+    reason = f"another program has {writer} open for writing"
+    if "filesystem" in row:
+        reason += ", and may have changed what was read while it was read"
     return row | {"status": "locked", "reason": f"{reason}; {row['reason']}" if row["reason"] else reason}
 
 

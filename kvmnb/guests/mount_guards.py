@@ -13,6 +13,9 @@ from kvmnb.storage.usage import Usage
 _READ = "mount it for reading only"
 _VERB = "write to"
 
+#: The one state in which a guest has no disk open: of one that crashed, QEMU may be kept for looking at it.
+_OFF = "shut off"
+
 
 def problems(
     seen: Inventory, guest: Guest, disks: Sequence[GuestDisk], *, readonly: bool
@@ -48,7 +51,7 @@ def problems(
 
 
 def _writing(seen: Inventory, guest: Guest, disks: Sequence[GuestDisk]) -> Iterator[Problem]:
-    if guest.running:
+    if guest.state != _OFF:
         yield Problem(
             f"Guest {guest.name!r} is {guest.state}: two who write to one file system destroy it",
             f"shut it off first, or {_READ}",
@@ -57,7 +60,7 @@ def _writing(seen: Inventory, guest: Guest, disks: Sequence[GuestDisk]) -> Itera
     files = [path for disk in disks for path in _files(disk, usage)]
     for path in dict.fromkeys(files):
         for use in usage.uses_of(path):
-            if use.guest.name != guest.name and use.guest.running:
+            if use.guest.name != guest.name and use.guest.state != _OFF:
                 yield Problem(f"{path} is also needed by {use}", f"shut that guest off, or {_READ}")
         yield from image_guards.memory_saved(path, seen, _VERB)
     for path in dict.fromkeys(usage.real(disk.path) for disk in disks):

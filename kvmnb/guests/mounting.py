@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from kvmnb.errors import BadValue, MountLost, NoFuse, NotFound, ProgramFailed, ReadOnly, Refused, StillInUse
+from kvmnb.errors import BadValue, MountLost, NotFound, ProgramFailed, ReadOnly, Refused, StillInUse
 from kvmnb.guests import mounts
 from kvmnb.guests.appliance import settings
 from kvmnb.guests.disks import GuestDisk, disks_of, identity
-from kvmnb.guests.guard import began, mounted
+from kvmnb.guests.fuse import require_fuse
+from kvmnb.guests.guard import began, remove
 from kvmnb.guests.mount_guards import problems
+from kvmnb.guests.overlays import overlay
 from kvmnb.guests.reading import read_guests
+from kvmnb.guests.writers import being_written
 from kvmnb.host import Host
 from kvmnb.programs import Held, find
 from kvmnb.storage.model import Guest, Inventory, refusals
@@ -76,30 +80,35 @@ def mount(host: Host, guest: str, device: str | None = None, readonly: bool = Tr
         guestmount ended too early, so that what was written last may be missing.
     """
     require_fuse()
-    if device is not None and (not device.startswith("/dev/") or ":" in device):
+    if device is not None and not _is_device(device):
         raise BadValue(f"{device!r} is no device", "give one as host.filesystems() names it: /dev/sda1")
     seen, found, disks = look(host, guest, readonly=readonly)
     about = _start(host, seen, found, disks, device, readonly=readonly)
     try:
         yield about.root
     finally:
-        mounts.finish(about)
+        leave(about)
 
 
-def require_fuse() -> None:
-    """Raise `NoFuse` where nothing can be mounted by this user."""
-    if not any(find(name) for name in ("fusermount3", "fusermount")):
-        problem = "the program fusermount is not installed"
-    elif not Path("/dev/fuse").exists():
-        problem = "there is no /dev/fuse"
-    elif not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        problem = "you may not open /dev/fuse"
-    else:
+def _is_device(device: object) -> bool:
+    """Tell whether something can be the name of a device; the colon would end it for guestmount."""
+    if not isinstance(device, str) or not device.isprintable():
+        return False
+    return device.startswith("/dev/") and ":" not in device
+
+
+def leave(about: mounts.Mounted) -> None:
+    """Unmount at the end of a block; a process that was forked within leaves it too, and must do nothing."""
+    if os.getpid() != about.owner:
         return
-    raise NoFuse(
-        f"Nothing can be mounted here: {problem}",
-        "use kvmnb.ls, kvmnb.copy_out, kvmnb.copy_in and kvmnb.tail_logs, which do without, or install fuse3",
-    )
+    try:
+        mounts.finish(about)
+    except KeyboardInterrupt as stopped:
+        stopped.add_note(
+            f"Guest {about.guest!r} may still be mounted at {about.root}: see kvmnb.mounts(), and end it "
+            "with kvmnb.unmount(path) before you start the guest."
+        )
+        raise
 
 
 def look(host: Host, name: str, *, readonly: bool) -> tuple[Inventory, Guest, tuple[GuestDisk, ...]]:
@@ -128,16 +137,44 @@ def look(host: Host, name: str, *, readonly: bool) -> tuple[Inventory, Guest, tu
     return seen, guest, disks
 
 
-def refuse_mounted(disks: Sequence[GuestDisk], *, readonly: bool) -> None:
-    """Raise `Refused` where an image is mounted already and one of the two would write to it."""
-    images = {disk.path for disk in disks}
+def refuse_mounted(disks: Sequence[GuestDisk], *, readonly: bool, folder: str = "") -> None:
+    """Raise `Refused` where an image is used by others and one of the two would write to it.
+
+    Others are this user's mounts, but for the one in `folder`, and where this one is to write, whichever
+    program has an image open for writing: a guest of another daemon of this machine, too.
+    """
+    images = _files(disk.path for disk in disks)
     for other in mounts.listed():
-        if images & set(other.images) and not (readonly and other.readonly) and other.status:
+        harm = not (readonly and other.readonly)
+        if harm and other.folder != folder and images & _files(other.images) and other.status:
             raise Refused(
                 f"Guest {other.guest!r} is {other.status} already, at {other.root}, and one of the two would "
                 "write to its image",
                 "unmount that first",
             )
+    if readonly:
+        return
+    for disk in disks:
+        if not os.access(disk.path, os.W_OK):
+            raise Refused(
+                f"You may not write to {disk.path}", "mount it for reading only, or ask for permission"
+            )
+    written = being_written(path for disk in disks for path in (disk.path, *disk.chain))
+    if written is not None:
+        raise Refused(
+            f"Another program has {written} open for writing, such as a guest of another libvirt daemon",
+            "end that first, which fuser or lsof names, or mount it for reading only",
+        )
+
+
+def _files(paths: Iterable[str]) -> set[tuple[int, int]]:
+    """Give what tells files and devices apart, whatever they are called."""
+    found = set()
+    for path in paths:
+        with suppress(OSError):
+            told = Path(path).stat()
+            found.add((0, told.st_rdev) if stat.S_ISBLK(told.st_mode) else (told.st_dev, told.st_ino))
+    return found
 
 
 def _start(
@@ -150,7 +187,6 @@ def _start(
     readonly: bool,
 ) -> mounts.Mounted:
     mounts.sweep()
-    refuse_mounted(disks, readonly=readonly)
     folder = mounts.mounts_folder() / secrets.token_hex(4)
     folder.mkdir(parents=True, mode=0o700)
     about = mounts.Mounted(
@@ -166,9 +202,12 @@ def _start(
     try:
         about.root.mkdir(mode=0o700)
         mounts.note(about)
+        # Only now, so that of two who mount at once at least one sees the other.
+        refuse_mounted(disks, readonly=readonly, folder=about.folder)
+        files = _files(about.images)
         about = _serve(about, disks)
         if not readonly:
-            _look_again(host, guest, disks)
+            _look_again(host, guest, disks, files)
     except ProgramFailed as error:
         _abandon(about)
         raise _explained(error, seen, guest, device) from error
@@ -179,29 +218,32 @@ def _start(
 
 
 def _serve(about: mounts.Mounted, disks: Sequence[GuestDisk]) -> mounts.Mounted:
-    """Start guestmount and the guard, and wait until the files are there."""
-    worker = Held(_command(disks, about), settings())
+    """Start the guard and guestmount, and wait until the files are there."""
+    scratch = Path(about.folder) / "scratch"
+    scratch.mkdir(mode=0o700)
+    unmount = find("guestunmount") or "guestunmount"
+    words = [sys.executable, "-I", str(_GUARD), "{fd}", str(about.root), str(about.owner), unmount]
+    guard = Held(words, to_program=True)
     try:
-        about = replace(about, worker=worker.pid, worker_began=began(worker.pid))
-        unmount = find("guestunmount") or "guestunmount"
-        guard = Held(
-            [sys.executable, "-I", str(_GUARD), "{fd}", str(about.root), str(worker.pid), unmount],
-            to_program=True,
-        )
+        # What it would leave behind when it is killed lies where it is removed with all else.
+        worker = Held(_command(disks, about, scratch), settings() | {"LIBGUESTFS_TMPDIR": str(scratch)})
+        mounts.OWN[about.folder] = (worker, guard)
     except BaseException:
-        worker.kill()
-        worker.close()
+        guard.close()  # then it ends guestmount, if that was started
+        guard.wait(10)
         raise
-    mounts.OWN[about.folder] = (worker, guard)
+    about = replace(about, worker=worker.pid, worker_began=began(worker.pid))
     mounts.note(about)
     worker.wait_ready(_START)
+    about = replace(about, ready=True)
+    mounts.note(about)
     return about
 
 
-def _look_again(host: Host, guest: Guest, disks: tuple[GuestDisk, ...]) -> None:
+def _look_again(host: Host, guest: Guest, disks: tuple[GuestDisk, ...], files: set[tuple[int, int]]) -> None:
     """See that the guest was not started, nor its disks changed for others, while the appliance started."""
     _, _, now = look(host, guest.name, readonly=False)
-    if now != disks or identity(now) is None:
+    if now != disks or identity(now) is None or _files(disk.path for disk in now) != files:
         raise Refused(
             f"The disks of guest {guest.name!r} were changed while they were being mounted",
             "see what host.disks() says now, then mount it anew",
@@ -212,11 +254,9 @@ def _abandon(about: mounts.Mounted) -> None:
     """Leave nothing of a mount that is not to be: no process, no folder."""
     held = mounts.OWN.get(about.folder)
     if held is None:
-        mounts.remove(Path(about.folder))
+        remove(Path(about.folder))
         return
     about = replace(about, worker=held[0].pid, worker_began=began(held[0].pid))
-    if not mounted(str(about.root)):
-        held[0].kill()  # nothing was mounted, so nothing was written
     try:
         mounts.finish(about)
     except MountLost:
@@ -244,8 +284,12 @@ def _names(row: dict[str, str]) -> tuple[str, ...]:
     return row["filesystem"], row["device"]
 
 
-def _command(disks: Sequence[GuestDisk], about: mounts.Mounted) -> list[str]:
-    words = ["guestmount", "--no-fork", "--fd={fd}", "--ro" if about.readonly else "--rw"]
-    for disk in disks:
-        words += [f"--format={disk.format}", "-a", disk.path]
+def _command(disks: Sequence[GuestDisk], about: mounts.Mounted, scratch: Path) -> list[str]:
+    words = ["guestmount", "--no-fork", "--fd={fd}", "--rw", *(["-o", "ro"] if about.readonly else [])]
+    for number, disk in enumerate(disks):
+        if about.readonly:
+            top = overlay(disk.path, disk.format, scratch / f"{number}.qcow2")
+            words += ["--format=qcow2", "-a", str(top)]
+        else:
+            words += [f"--format={disk.format}", "-a", disk.path]
     return [*words, *(["-m", about.device] if about.device else ["-i"]), str(about.root)]

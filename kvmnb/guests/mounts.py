@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kvmnb.errors import MountLost, NotFound, Refused, StillInUse
-from kvmnb.guests.guard import began, mounted
+from kvmnb.errors import MountLost, NotFound, ProgramFailed, Refused, StillInUse
+from kvmnb.guests.guard import began, end, group, mounted, remove
+from kvmnb.guests.holders import elsewhere, holders_of, take_away_elsewhere
 from kvmnb.programs import Held, find, run
 from kvmnb.schema import MOUNTS, returns
 
@@ -25,9 +26,16 @@ FINISH = 300.0
 #: How often guestunmount tries anew, waiting 1, then 2 seconds: somebody may just be looking.
 _RETRIES = 2
 
+#: Seconds in which an appliance that is not very busy answers.
+_ANSWER = 60.0
+
+#: Seconds after which a folder that no note tells of was left by a process that was killed.
+_FORGOTTEN = 60.0
+
 _REASONS = {
     "mounted": None,
     "stale": "the process that mounted it has ended; unmount it with kvmnb.unmount(path)",
+    "starting": "its appliance is starting",
     "unfinished": "it is unmounted, but the image is still being finished: do not start the guest yet",
     "dead": "guestmount has ended, so that nothing there can be reached; clear it with kvmnb.unmount(path)",
 }
@@ -57,6 +65,8 @@ class Mounted:
         Process id of guestmount; 0 before it is started.
     worker_began : str
         When it was started.
+    ready : bool
+        Whether the files have been there; from then on guestmount may have something to finish.
     """
 
     folder: str
@@ -69,6 +79,7 @@ class Mounted:
     owner_began: str
     worker: int = 0
     worker_began: str = ""
+    ready: bool = False
 
     @property
     def root(self) -> Path:
@@ -76,9 +87,16 @@ class Mounted:
         return Path(self.folder) / "root"
 
     @property
-    def working(self) -> bool:
-        """Whether guestmount runs."""
+    def serving(self) -> bool:
+        """Whether guestmount runs, which serves the files."""
         return self.worker != 0 and began(self.worker) == self.worker_began
+
+    @property
+    def working(self) -> bool:
+        """Whether guestmount runs, or its QEMU, which has the image open and may outlive it."""
+        if self.worker == 0 or began(self.worker) not in {"", self.worker_began}:
+            return False  # where its number has been given anew, nothing of its group is left
+        return bool(group(self.worker))
 
     @property
     def owned(self) -> bool:
@@ -89,7 +107,9 @@ class Mounted:
     def status(self) -> str:
         """How it is; empty where it is no mount any more."""
         if mounted(str(self.root)):
-            return ("mounted" if self.owned else "stale") if self.working else "dead"
+            return ("mounted" if self.owned else "stale") if self.serving else "dead"
+        if self.owned and not self.ready:
+            return "starting" if self.working or not self.worker else ""
         return "unfinished" if self.working else ""
 
 
@@ -103,8 +123,11 @@ def mounts_folder() -> Path:
     places = [os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{user}", "/run" if user == 0 else ""]
     for place in places:
         if place and Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK):
-            return Path(place) / "kvmnb" / "mounts"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kvmnb" / "mounts"
+            break
+    else:
+        place = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    # The kernel tells where something is mounted by the path without links.
+    return Path(place).resolve() / "kvmnb" / "mounts"
 
 
 def note(about: Mounted) -> None:
@@ -125,20 +148,19 @@ def listed() -> Iterator[Mounted]:
     yield from sorted(found, key=lambda one: one.since)
 
 
-def remove(folder: Path) -> None:
-    """Remove a mount's folder; never what is mounted there."""
-    with suppress(OSError):
-        (folder / "root").rmdir()
-        for name in ("mount.json", "mount.part"):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
-
-
 def sweep() -> None:
     """Remove the folders of mounts that have ended."""
-    for about in listed():
-        if not about.status and not (about.owned and not about.worker):
-            remove(Path(about.folder))
+    known = {about.folder: about for about in listed()}
+    for folder in mounts_folder().glob("*"):
+        about = known.get(str(folder))
+        if about is None:
+            with suppress(
+                OSError
+            ):  # without a note it is just being made, or just being removed, or forgotten
+                if time.time() - folder.stat().st_mtime > _FORGOTTEN:
+                    remove(folder)
+        elif not about.status:
+            remove(folder)
 
 
 @returns(MOUNTS)
@@ -210,20 +232,28 @@ def finish(about: Mounted) -> None:
     StillInUse
         It could not be unmounted, or is not finished yet.
     MountLost
-        guestmount had ended before it was unmounted, or says that it failed.
+        guestmount or its appliance had ended before it was unmounted, or guestmount says that it failed.
     """
     held = OWN.get(about.folder)
-    dead = mounted(str(about.root)) and not about.working
+    dead = mounted(str(about.root)) and not about.serving
+    if not about.ready and about.serving and not mounted(str(about.root)):
+        end(about.worker)  # nothing was ever mounted, so nothing was written
+    # guestmount itself does not tell of it at its end.
+    silent = not dead and about.ready and mounted(str(about.root)) and not _answers(about.root)
     _leave(about, dead=dead)
     if not _ended(about, held):
+        copies = sorted(elsewhere(str(about.root)))
         raise StillInUse(
             f"The image of guest {about.guest!r} was not finished within {FINISH:g} seconds",
-            f"wait for the process {about.worker} to end before you start the guest",
+            f"wait for the process {about.worker} to end before you start the guest"
+            + "".join(f"; process {one} has a copy of the mount in a namespace of its own" for one in copies),
         )
     status = held[0].wait(0) if held else 0
-    said = held[0].failure().what if held and status != 0 else "guestmount has ended"
+    said = "its appliance has ended" if silent else "guestmount has ended"
+    if held and status != 0:
+        said = held[0].failure().what
     forget(about)
-    if dead or status != 0:
+    if dead or silent or status != 0:
         missing = "" if about.readonly else "; what was written last may be missing from the image"
         raise MountLost(
             f"The mount of guest {about.guest!r} was lost: {said}{missing}",
@@ -232,13 +262,21 @@ def finish(about: Mounted) -> None:
         )
 
 
+def _answers(root: Path) -> bool:
+    """Tell whether the appliance behind a mount still answers; what takes long is taken for an answer."""
+    try:
+        return run(["stat", "--file-system", str(root)], timeout=_ANSWER, check=False).returncode == 0
+    except ProgramFailed:
+        return True
+
+
 def forget(about: Mounted) -> None:
     """End the guard of a mount that has ended, and remove its folder."""
     held = OWN.pop(about.folder, None)
     if held:
         worker, guard = held
+        guard.kill()  # a process that was forked meanwhile may hold its pipe open
         guard.close()
-        guard.wait(10)
         worker.close()
     remove(Path(about.folder))
 
@@ -252,7 +290,7 @@ def _leave(about: Mounted, *, dead: bool) -> None:
     elif mounted(root):
         run(["guestunmount", "--quiet", f"--retry={_RETRIES}", root], timeout=60, check=False)
     if mounted(root):
-        if not about.working and not dead:  # it ended meanwhile
+        if not about.serving and not dead:  # it ended meanwhile
             _leave(about, dead=True)
             return
         holders = ", ".join(holders_of(about.root)) or "a program that cannot be named"
@@ -263,25 +301,11 @@ def _leave(about: Mounted, *, dead: bool) -> None:
 
 
 def _ended(about: Mounted, held: tuple[Held, Held] | None) -> bool:
-    if held:
-        return held[0].wait(FINISH) is not None
     deadline = time.monotonic() + FINISH
+    take_away_elsewhere(str(about.root))
+    if held and held[0].wait(FINISH) is None:
+        return False
+    # Where guestmount was killed, its QEMU has the image open for a while yet.
     while about.working and time.monotonic() < deadline:
         time.sleep(0.1)
     return not about.working
-
-
-def holders_of(root: Path) -> Iterator[str]:
-    """Name the processes that have files open below a folder, or work in it, as far as they may be seen."""
-    inside = f"{root}/"
-    for process in Path("/proc").glob("[0-9]*"):
-        links = [process / "cwd", process / "root"]
-        with suppress(OSError):
-            links += list((process / "fd").iterdir())
-        for link in links:
-            with suppress(OSError):
-                target = str(link.readlink())
-                if target == str(root) or target.startswith(inside):
-                    name = (process / "comm").read_text().strip()
-                    yield f"{name} (process {process.name}), which has {target!r}"
-                    break

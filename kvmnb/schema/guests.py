@@ -93,7 +93,8 @@ MOUNTS = Frame(
         Column("since", "time", "when it was mounted"),
         text(
             "status",
-            "``mounted``; ``stale``: its owner has ended; ``unfinished``: the image is still being written; "
+            "``starting``; ``mounted``; ``stale``: its owner has ended; ``unfinished``: the image is still "
+            "being written; "
             "``dead``: guestmount has ended; of `unmount`: ``finished``, ``unmounted`` or ``lost``",
         ),
         text("reason", "what that means and what to do; NA where all is well"),

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import kvmnb
-from kvmnb.errors import NotFound, ReadOnly, Refused
-from kvmnb.guests.mounting import look
+from kvmnb.errors import BadValue, NotFound, ReadOnly, Refused
+from kvmnb.guests import mounts
+from kvmnb.guests.guard import began
+from kvmnb.guests.mount_guards import problems
+from kvmnb.guests.mounting import look, refuse_mounted
 from kvmnb.host import Host
 from tests.daemon import Daemon
+from tests.guests.holding import holding
 from tests.guests.kinds import Kinds
 
 
@@ -137,3 +144,58 @@ def test_a_missing_disk(host: Host, kinds: Kinds) -> None:
     kinds.guest("bare")
     with pytest.raises(Refused, match="no disk of its own"):
         look(host, "bare", readonly=True)
+
+
+def test_a_crashed_guest_may_have_its_disks_open(host: Host, kinds: Kinds) -> None:
+    seen, guest, disks = look(host, "vm1", readonly=False)
+    crashed = replace(guest, state="crashed")
+    (found,) = problems(seen, crashed, disks, readonly=False)
+    assert "'vm1' is crashed" in found.reason
+    assert list(problems(seen, crashed, disks, readonly=True)) == []
+
+
+def test_a_guest_of_another_daemon(host: Host, kinds: Kinds) -> None:
+    kinds.path("two.raw").write_bytes(bytes(1 << 20))
+    kinds.guest("vm2", ("two.raw", "raw"))
+    _, _, disks = look(host, "vm2", readonly=False)
+    with holding(kinds.path("two.raw")):
+        refuse_mounted(disks, readonly=True)
+        with pytest.raises(Refused, match=r"Another program has .*two\.raw open for writing"):
+            refuse_mounted(disks, readonly=False)
+    refuse_mounted(disks, readonly=False)
+
+
+def test_a_file_that_may_only_be_read(host: Host, kinds: Kinds) -> None:
+    _, _, disks = look(host, "vm1", readonly=False)
+    os.setresuid(65534, 0, 0)  # permission is asked of the real user
+    try:
+        refuse_mounted(disks, readonly=True)
+        with pytest.raises(Refused, match="may not write to"):
+            refuse_mounted(disks, readonly=False)
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+def test_one_that_is_being_mounted_under_another_name(
+    host: Host, kinds: Kinds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    kinds.path("other.qcow2").hardlink_to(kinds.path("one.qcow2"))
+    folder = mounts.mounts_folder() / "first"
+    folder.mkdir(parents=True)
+    images = (str(kinds.path("other.qcow2")),)
+    about = mounts.Mounted(
+        str(folder), "vm2", "", False, images, time.time_ns(), os.getpid(), began(os.getpid())
+    )
+    mounts.note(about)
+    assert about.status == "starting"
+    _, _, disks = look(host, "vm1", readonly=True)
+    refuse_mounted(disks, readonly=True, folder=str(folder))
+    with pytest.raises(Refused, match="'vm2' is starting already"):
+        refuse_mounted(disks, readonly=True)
+
+
+@pytest.mark.parametrize("device", ["sda1", "/dev/sda1:/", "/dev/sda1\n", "/dev/sda\0", Path("/dev/sda1")])
+def test_what_is_no_device(host: Host, kinds: Kinds, device: str) -> None:
+    with pytest.raises(BadValue, match="is no device"), kvmnb.mount(host, "vm1", device):
+        pass

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 import kvmnb
-from kvmnb.errors import BadValue, MountLost, NotFound, Refused, StillInUse
+from kvmnb.errors import BadValue, KvmnbError, MountLost, NotFound, Refused, StillInUse
+from kvmnb.guests import guard, holders, mounting, mounts
 from kvmnb.guests.guard import began
 from kvmnb.guests.mounts import mounts_folder
 from tests.guests import tree
@@ -74,6 +78,31 @@ def _read(house: House, path: str) -> str:
     return text
 
 
+def _leave_in_a_fork(root: Path) -> None:
+    """Leave the block of the one mount in a process that was forked within it; it must not unmount it."""
+    (about,) = mounts.listed()
+    child = os.fork()
+    if child == 0:
+        try:
+            mounting.leave(about)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert root.is_mount()
+
+
+@contextmanager
+def _copy_of_mounts(root: Path) -> Iterator[None]:
+    """Have a process whose mount namespace is its own, and has a copy of a mount, as a container may."""
+    command = ["unshare", "--mount", "--propagation=private", "sleep", "600"]
+    with subprocess.Popen(command) as other:
+        while not guard.mounted(str(root), str(other.pid)) or list(holders.elsewhere(str(root))) == []:
+            time.sleep(0.02)
+        yield
+        assert other.poll() is None  # it has only lost the mount
+        other.kill()
+
+
 def test_reading_changes_nothing(house: House) -> None:
     house.guest("vm1")
     house.guest("dirty", "dirty.raw")
@@ -91,6 +120,7 @@ def test_reading_changes_nothing(house: House) -> None:
         assert (row["guest"], row["status"], row["path"]) == ("vm1", "mounted", str(root))
         assert row["owner"] == os.getpid()
         assert row["readonly"]
+        assert list((root.parent / "scratch").iterdir()) != []  # it goes with the rest
         with pytest.raises(Refused, match="mounted already"), kvmnb.mount(house.host, "vm1", readonly=False):
             pass
     assert kvmnb.mounts().empty
@@ -105,7 +135,14 @@ def test_reading_changes_nothing(house: House) -> None:
 def test_what_was_written_is_there_each_time(house: House) -> None:
     image = house.guest("vm1")
     for number in range(3):
-        with kvmnb.mount(house.host, "vm1", "/dev/centos/root", readonly=False) as root:
+        with (
+            ExitStack() as others,
+            kvmnb.mount(house.host, "vm1", "/dev/centos/root", readonly=False) as root,
+        ):
+            if number == 1:
+                _leave_in_a_fork(root)
+            if number == 2:
+                others.enter_context(_copy_of_mounts(root))
             written = root / "etc/note"
             assert number == 0 or written.read_text() == f"change {number - 1}\n" * 1000
             written.write_text(f"change {number}\n" * 1000)
@@ -155,6 +192,21 @@ def test_an_end_during_the_start_leaves_nothing(house: House, signal_: signal.Si
         assert list(mounts_folder().iterdir()) == []
 
 
+def test_a_killed_appliance_is_said(house: House) -> None:
+    house.guest("vm1")
+    with (  # noqa: PT012 - it is the end of the block that raises
+        pytest.raises(MountLost, match=r"appliance has ended; .*may be missing"),
+        kvmnb.mount(house.host, "vm1", readonly=False) as root,
+    ):
+        (root / "etc/note").write_text("note")
+        worker = int(kvmnb.mounts().iloc[0]["worker"])
+        for process in guard.group(worker):
+            if (Path("/proc") / str(process) / "comm").read_text().startswith("qemu"):
+                os.kill(process, signal.SIGKILL)
+    assert guard.group(worker) == []
+    assert kvmnb.mounts().empty
+
+
 def test_a_killed_guestmount_is_said(house: House) -> None:
     house.guest("vm1")
     with (  # noqa: PT012 - it is the end of the block that raises
@@ -162,10 +214,12 @@ def test_a_killed_guestmount_is_said(house: House) -> None:
         kvmnb.mount(house.host, "vm1", readonly=False) as root,
     ):
         (root / "etc/note").write_text("note")
-        os.kill(int(kvmnb.mounts().iloc[0]["worker"]), signal.SIGKILL)
-        _wait_for_death(root)
+        worker = int(kvmnb.mounts().iloc[0]["worker"])
+        os.kill(worker, signal.SIGKILL)
+        _wait_for_death(root, worker)
         assert kvmnb.mounts().iloc[0]["status"] == "dead"
         (root / "etc/note").read_text()
+    assert guard.group(worker) == []  # its QEMU has ended too, so that the guest may be started
     assert isinstance(lost.value.__context__, OSError)
     assert lost.value.__context__.errno in {errno.ENOTCONN, errno.ECONNABORTED}
     assert kvmnb.mounts().empty
@@ -173,13 +227,14 @@ def test_a_killed_guestmount_is_said(house: House) -> None:
     _until(house)
 
 
-def _wait_for_death(root: Path) -> None:
+def _wait_for_death(root: Path, worker: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             root.stat()
         except OSError:
-            return
+            if not began(worker):
+                return
         time.sleep(0.05)
     raise AssertionError("the mount did not die")
 
@@ -227,6 +282,15 @@ def test_a_change_during_the_start_is_seen(house: House) -> None:
     assert kvmnb.mounts().empty
     assert list(mounts_folder().iterdir()) == []
     assert _serving(house.folder.parent) == []
+
+
+def test_a_disk_that_names_a_file_of_this_machine(house: House) -> None:
+    secret = house.folder / "secret.raw"
+    shutil.copyfile(house.images / "blank.raw", secret)
+    hostile = house.kinds.overlay("hostile.raw", "secret.raw")  # what a guest has written to its raw disk
+    house.kinds.guest("hostile", (hostile.name, "raw"))
+    with pytest.raises(KvmnbError), kvmnb.mount(house.host, "hostile", "/dev/sda"):
+        pass
 
 
 def test_what_can_be_chosen_is_said(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import kvmnb
-from kvmnb.guests import mounts
+from kvmnb.guests import guard, holders, mounts
 from kvmnb.guests.guard import began
 from tests.guests.house import House
 
@@ -72,8 +73,13 @@ def test_what_has_ended_is_no_mount(house: House) -> None:
     (mounts.mounts_folder() / "broken/mount.json").write_text("{")
     assert list(mounts.listed()) == [about]
     assert kvmnb.mounts().empty
+    forgotten = mounts.mounts_folder() / "forgotten"
+    (forgotten / "root").mkdir(parents=True)
+    os.utime(forgotten, (0, 0))
     mounts.sweep()
     assert not folder.exists()
+    assert not forgotten.exists()
+    assert (mounts.mounts_folder() / "broken").exists()  # it may be just being written
 
 
 def test_its_place_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -81,10 +87,40 @@ def test_its_place_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert mounts.mounts_folder() == tmp_path / "kvmnb/mounts"
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nowhere"))
     assert not mounts.mounts_folder().is_relative_to("/tmp")  # noqa: S108 - where others could make it first
+    (tmp_path / "link").symlink_to(tmp_path)  # the kernel knows mounts by their paths without links
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "link"))
+    assert mounts.mounts_folder() == tmp_path / "kvmnb/mounts"
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_the_guard_ends_what_starts_and_spares_what_finishes(tmp_path: Path, ready: bool) -> None:
+    root = tmp_path / "mount/root"
+    root.mkdir(parents=True)
+    (tmp_path / "mount/mount.json").write_text(json.dumps({"ready": ready}))
+    waiting = [sys.executable, "-c", "import time; time.sleep(600)"]
+    reading, writing = os.pipe()
+    program = [sys.executable, "-I", guard.__file__, str(reading), str(root)]
+    with (
+        subprocess.Popen(waiting) as owner,
+        subprocess.Popen([*waiting, "--no-fork", str(root)], start_new_session=True) as worker,
+        subprocess.Popen([*program, str(owner.pid), "/nowhere"], pass_fds=[reading]) as watch,
+    ):
+        with pytest.raises(subprocess.TimeoutExpired):
+            watch.wait(0.5)
+        owner.kill()  # this process holds the pipe open, as one may that the owner had forked
+        if ready:
+            with pytest.raises(subprocess.TimeoutExpired):
+                worker.wait(3)
+            worker.kill()
+        assert worker.wait(10) == -signal.SIGKILL
+        assert watch.wait(10) == 0
+    os.close(reading)
+    os.close(writing)
+    assert not root.parent.exists()
 
 
 def test_who_holds_a_folder_is_named(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"], cwd=tmp_path) as sleeper:
-        assert any(f"sleep (process {sleeper.pid})" in one for one in mounts.holders_of(tmp_path))
+        assert any(f"sleep (process {sleeper.pid})" in one for one in holders.holders_of(tmp_path))
         sleeper.kill()
-    assert list(mounts.holders_of(tmp_path)) == []
+    assert list(holders.holders_of(tmp_path)) == []

@@ -7,7 +7,10 @@ import hashlib
 import io
 import os
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -16,10 +19,12 @@ import pytest
 import kvmnb
 from kvmnb.errors import NotFound
 from kvmnb.guests.appliance import ask, settings
+from kvmnb.guests.reading import side_by_side
 from kvmnb.host import Host
 from kvmnb.schema import DF, FILESYSTEMS
 from tests.daemon import Daemon
 from tests.guests import kinds
+from tests.guests.holding import holding
 from tests.guests.kinds import Kinds
 
 #: The frame of the first reading, and what was told of its progress.
@@ -68,6 +73,12 @@ def first(host: Host, guests: Kinds) -> First:
     frame = host.df(progress=lambda _words: lambda *said: told.append(said))
     assert _sums(guests.folder) == before
     return frame, told
+
+
+@pytest.fixture(scope="module")
+def systems(host: Host, first: First) -> pd.DataFrame:
+    """All file systems, read once: what is not certain is not remembered."""
+    return host.filesystems()
 
 
 def _virt_df(daemon: Daemon, names: list[str]) -> dict[tuple[str, str], tuple[int, int, int, float]]:
@@ -121,9 +132,8 @@ def test_every_kind_is_there(first: First) -> None:
     assert (many.loc[many["status"] == "ok", "used"] >= 5 << 20).all()
 
 
-def test_the_frames_are_as_declared(first: First, host: Host, guests: Kinds) -> None:
+def test_the_frames_are_as_declared(first: First, systems: pd.DataFrame, guests: Kinds) -> None:
     frame, told = first
-    systems = host.filesystems()
     assert tuple(frame.columns) == DF.names
     assert tuple(systems.columns) == FILESYSTEMS.names
     assert frame.dtypes.to_dict() == DF.empty().dtypes.to_dict()
@@ -133,8 +143,8 @@ def test_the_frames_are_as_declared(first: First, host: Host, guests: Kinds) -> 
     assert told[-1] == (len(guests.names), len(guests.names), "")
 
 
-def test_a_volume_group_over_two_disks(host: Host, first: object) -> None:
-    systems = host.filesystems("lvm").set_index("filesystem")
+def test_a_volume_group_over_two_disks(systems: pd.DataFrame) -> None:
+    systems = systems[systems["guest"] == "lvm"].set_index("filesystem")
     root = systems.loc["/dev/centos/root"]
     assert root["parents"] == ("/dev/centos", "/dev/sda", "/dev/sdb")
     assert root["disks"] == ("vda", "vdb")
@@ -143,8 +153,7 @@ def test_a_volume_group_over_two_disks(host: Host, first: object) -> None:
     assert systems.loc["/dev/centos/my-home", "mountpoints"] == ("/home",)
 
 
-def test_twins_with_one_uuid_are_kept_apart(host: Host, first: object) -> None:
-    systems = host.filesystems()
+def test_twins_with_one_uuid_are_kept_apart(systems: pd.DataFrame) -> None:
     uuids = systems[systems["filesystem"] == "/dev/centos/root"].groupby("uuid")["guest"].agg(set)
     assert uuids.tolist() == [{"lvm", "twin"}]
 
@@ -155,25 +164,28 @@ def test_twins_with_one_uuid_are_kept_apart(host: Host, first: object) -> None:
         ("locked away", "vda", "encrypted", "key"),
         ("locked away", "vdb", "corrupt", "cannot be mounted"),
         ("locked away", "vdc", "unknown", "no type"),
+        ("locked away", "vdd", "unknown", "no type"),  # and not what its own header names
         ("half", "vda", "incomplete", "volume group"),
         ("half", "vdb", "missing disk", "gone.raw"),
         ("liar", "vda", "broken chain", "liar.qcow2"),
         ("diskless", "", "no disk", "no disk"),
     ],
 )
-def test_what_cannot_be_read_is_said(  # noqa: PLR0917 - a row of the table above
-    host: Host, first: object, guest: str, disk: str, status: str, said: str
+def test_what_cannot_be_read_is_said(
+    systems: pd.DataFrame, guest: str, disk: str, status: str, said: str
 ) -> None:
-    rows = host.filesystems(guest)
+    rows = systems[systems["guest"] == guest]
     row = rows[[disk in disks if disk else not disks for disks in rows["disks"]]]
     assert set(row["status"]) == {status}
     assert said in row["reason"].iloc[0]
 
 
-def test_the_second_time_it_is_remembered(first: First, host: Host) -> None:
+def test_the_second_time_what_is_certain_is_remembered(first: First, host: Host) -> None:
     again = host.df()
-    known = again["source"].dropna()
-    assert set(known[again["guest"].isin(_SOUND)]) == {"cache"}
+    sources = again.dropna(subset="source").groupby("guest")["source"].agg(set)
+    remembered = [*_SOUND, "half"]
+    # A mount that failed may succeed the next time.
+    assert sources.to_dict() == {name: {"cache"} for name in remembered} | {"locked away": {"appliance"}}
     before = first[0].drop(columns=["source", "read_at"])
     pd.testing.assert_frame_equal(again.drop(columns=["source", "read_at"]), before)
 
@@ -194,6 +206,60 @@ def test_an_appliance_that_takes_too_long_is_said(
     assert "less busy" in row["reason"]
     assert pd.isna(row["capacity"])
     assert pd.isna(row["used"])
+
+
+def test_another_program_that_writes_is_said_and_not_remembered(host: Host, guests: Kinds) -> None:
+    with holding(guests.path("mbr.raw")):  # below the chain's two overlays: QEMU refuses it
+        (row,) = host.df("chain", fresh=True).to_dict("records")
+    assert row["status"] == "locked"
+    assert str(guests.path("mbr.raw")) in row["reason"]
+    assert pd.isna(row["capacity"])
+
+    os.utime(guests.path("pv2.raw"))
+    with holding(guests.path("pv1.raw")):  # libguestfs reads it nevertheless
+        frame = host.df("lvm")
+    assert frame["filesystem"].tolist() == ["/dev/centos/my-home", "/dev/centos/root"]
+    assert set(frame["status"]) == {"locked"}
+    assert frame["reason"].str.contains("pv1.raw").all()
+    assert set(host.df("lvm")["source"]) == {"appliance"}  # it was not remembered
+
+
+class _EnoughError(Exception):
+    """What a caller raises who wants no more."""
+
+
+def _below(process: int) -> dict[int, str]:
+    """Give the names of all processes that one has started, and those started, by their ids."""
+    found: dict[int, str] = {}
+    for folder in Path(f"/proc/{process}/task").glob("[0-9]*"):
+        with suppress(OSError):
+            for child in map(int, (folder / "children").read_text().split()):
+                found[child] = Path(f"/proc/{child}/comm").read_text().strip()
+                found |= _below(child)
+    return found
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, _EnoughError])
+def test_who_is_told_may_stop_it_and_nothing_is_left(
+    host: Host, first: object, stopped: type[BaseException]
+) -> None:
+    before, seen, said = _below(os.getpid()), dict[int, str](), list[float]()
+
+    def tell(*_told: object) -> None:
+        said.append(time.monotonic())
+        now = _below(os.getpid())
+        seen.update(now)
+        if sum(name.startswith("qemu-system") for name in now.values()) >= side_by_side():
+            raise stopped
+
+    with pytest.raises(stopped):
+        host.df(fresh=True, progress=lambda _words: tell)
+    assert time.monotonic() - said[-1] < 2
+    assert max(later - one for one, later in pairwise(said)) < 1
+    began = time.monotonic()  # a killed process takes a moment to end; one that is never waited for stays
+    while any(Path(f"/proc/{one}").exists() for one in seen.keys() - before.keys()):
+        assert time.monotonic() - began < 5
+        time.sleep(0.05)
 
 
 def test_an_unknown_guest_is_said(host: Host) -> None:

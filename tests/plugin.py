@@ -115,6 +115,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("images")
     if item.path.name in _APPLIANCES:
         item.add_marker("appliance")
+        item.add_marker(pytest.mark.timeout(900))  # under emulation, beside others
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

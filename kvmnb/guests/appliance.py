@@ -14,7 +14,11 @@ from threading import Event
 from typing import Any
 
 from kvmnb.errors import KvmnbError, ProgramFailed
+from kvmnb.guests.overlays import overlay
 from kvmnb.programs import find, follow, run
+
+#: Where libguestfs keeps its appliance.
+_KEPT = "/var/tmp"  # noqa: S108 - it makes a folder for each user there
 
 #: Memory of an appliance: enough for the tools of every file system, and for two beside each other.
 MEMORY = 768 << 20
@@ -99,9 +103,10 @@ def settings() -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        The backend, which is QEMU itself rather than libvirt, and emulation where KVM does not work.
+        The backend, which is QEMU itself rather than libvirt, emulation where KVM does not work, and where
+        the appliance is kept: with a TMPDIR of its own, libguestfs would build it anew each time.
     """
-    chosen = {"LIBGUESTFS_BACKEND": "direct"}
+    chosen = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_CACHEDIR": os.environ.get("TMPDIR") or _KEPT}
     if not kvm_works():
         chosen["LIBGUESTFS_BACKEND_SETTINGS"] = "force_tcg"
     return {name: os.environ.get(name, value) for name, value in chosen.items()}
@@ -169,8 +174,9 @@ def ask(
     try:
         # What QEMU has just let go of may still be there for a moment when it was stopped.
         with tempfile.TemporaryDirectory(prefix="kvmnb-appliance-", ignore_cleanup_errors=True) as folder:
+            asked = json.dumps({"memory": MEMORY, **_covered(request, Path(folder))})
             done = follow(
-                [interpreter(), "-I", str(_HERE / program), json.dumps({"memory": MEMORY, **request})],
+                [interpreter(), "-I", str(_HERE / program), asked],
                 hear,
                 timeout=patience,
                 environment=settings() | {"LIBGUESTFS_TMPDIR": folder, "TMPDIR": folder},
@@ -187,6 +193,19 @@ def ask(
     if not ended:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ApplianceFailed(f"The appliance ended early: {last}", "see kvmnb doctor")
+
+
+def _covered(request: Answer, folder: Path) -> Answer:
+    """Have each disk that is only to be read opened through an overlay of its own."""
+    if "disks" not in request or not request.get("readonly", True):
+        return request
+    tops = [folder / f"{number}.qcow2" for number in range(len(request["disks"]))]
+    try:
+        for disk, top in zip(request["disks"], tops, strict=True):
+            overlay(disk["path"], disk["format"], top)
+    except ProgramFailed as error:
+        raise ApplianceFailed(f"A disk could not be opened: {error.what}", error.remedy) from error
+    return {**request, "disks": [{"path": str(top), "format": "qcow2"} for top in tops]}
 
 
 def _understood(line: str) -> Answer:

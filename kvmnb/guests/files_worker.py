@@ -15,12 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import guestfs
-
 sys.path.insert(0, str(Path(__file__).parent))  # it is started isolated, without its own folder
 
 from byte_calls import ByteCalls, Stat, Wanting  # type: ignore[import-not-found]
-from worker import attempt, end_with_parent, say  # type: ignore[import-not-found]
+from worker import attempt, end_with_parent, opened, say  # type: ignore[import-not-found]
 
 _Row = dict[str, Any]
 
@@ -45,11 +43,7 @@ class Files:
 
     def __init__(self, request: _Row) -> None:
         self.request = request
-        self.handle = guestfs.GuestFS(python_return_dict=True)
-        self.handle.set_memsize(request["memory"] >> 20)
-        for disk in request["disks"]:
-            self.handle.add_drive(disk["path"], readonly=request["readonly"], format=disk["format"])
-        self.handle.launch()
+        self.handle = opened(request)
         self.calls = ByteCalls(self.handle)
         #: Where a file system of the guest's layout belongs that could not be mounted, and why.
         self.left_out: dict[str, str] = {}

@@ -30,6 +30,9 @@ from kvmnb.host import Host
 from kvmnb.programs import Held, find
 from kvmnb.storage.model import Guest, Inventory, refusals
 
+#: Seconds in which a program that has just ended lets go of an image.
+_LETTING_GO = 3.0
+
 #: Seconds in which an appliance must have started, under emulation on a busy host.
 _START = 240.0
 
@@ -159,7 +162,10 @@ def refuse_mounted(disks: Sequence[GuestDisk], *, readonly: bool, folder: str = 
             raise Refused(
                 f"You may not write to {disk.path}", "mount it for reading only, or ask for permission"
             )
-    written = being_written(path for disk in disks for path in (disk.path, *disk.chain))
+    files = [path for disk in disks for path in (disk.path, *disk.chain)]
+    deadline = time.monotonic() + _LETTING_GO
+    while (written := being_written(files)) is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
     if written is not None:
         raise Refused(
             f"Another program has {written} open for writing, such as a guest of another libvirt daemon",

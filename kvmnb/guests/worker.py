@@ -1,8 +1,8 @@
 """Runs one libguestfs appliance and tells, a line of JSON at a time, what it finds in a guest's disks.
 
 A program of its own, started by the interpreter that has the libguestfs bindings: Debian has them for its own
-Python only. It imports nothing of the kit, reads its request from its one argument, and changes no disk: all
-are added read-only, under a snapshot that libguestfs throws away.
+Python only. It imports nothing of the kit, reads its request from its one argument, and changes no disk: what
+it is given are overlays, which are thrown away.
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import guestfs
 
 _Row = dict[str, Any]
+
+#: How often an appliance is started whose kernel has mixed up the disks.
+_STARTS = 3
+
+#: Seconds in which its kernel must have found them all.
+_FINDING = 20.0
 
 #: No fstab is larger; what is larger was made to be read for long.
 _LARGEST_TEXT = 1 << 20
@@ -38,13 +45,38 @@ def attempt(call: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
 
 
 def opened(request: _Row) -> guestfs.GuestFS:
-    """Start an appliance with the guest's disks, each with its format said."""
-    handle = guestfs.GuestFS(python_return_dict=True)
-    handle.set_memsize(request["memory"] >> 20)
-    for disk in request["disks"]:
-        handle.add_drive(disk["path"], readonly=True, format=disk["format"])
-    handle.launch()
-    return handle
+    """Start an appliance with the guest's disks: overlays, where they are only to be read."""
+    for _ in range(_STARTS):
+        handle = guestfs.GuestFS(python_return_dict=True)
+        handle.set_memsize(request["memory"] >> 20)
+        for number, disk in enumerate(request["disks"]):
+            # Never read-only: libguestfs would add a layer of its own, and have QEMU guess what is below.
+            handle.add_drive(disk["path"], readonly=False, format=disk["format"], label=label(number))
+        handle.launch()
+        if in_order(handle, len(request["disks"])):
+            return handle
+        handle.close()
+    raise RuntimeError("the appliance does not call the disks by their order")
+
+
+def label(number: int) -> str:
+    """Give the name by which a disk is known in the appliance; letters are all that it may hold."""
+    return chr(ord("a") + number % 26) * (number // 26 + 1)
+
+
+def in_order(handle: guestfs.GuestFS, count: int) -> bool:
+    """Tell whether the first disk is /dev/sda, and so on: a busy kernel may find another one first."""
+    deadline = time.monotonic() + _FINDING
+    wanted = [label(number) for number in range(count)]
+    while count > 1:
+        found, _ = attempt(handle.list_disk_labels)  # those of partitions, a1 and so on, are among them
+        if found and set(wanted) <= set(found):
+            numbers = [attempt(handle.device_index, found[one])[0] for one in wanted]
+            return numbers == list(range(count))
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def stack(handle: guestfs.GuestFS) -> dict[str, list[str]]:

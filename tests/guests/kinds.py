@@ -88,7 +88,9 @@ def make_broken(kinds: Kinds) -> None:
         image.write(b"\xff\xff\xff\x7f")
     kinds.path("blank.raw").write_bytes(bytes(1 << 20))
     kinds.copy("luks.raw", "secret.raw")
-    kinds.guest("locked away", ("secret.raw", "raw"), ("corrupt.raw", "raw"), ("blank.raw", "raw"))
+    kinds.overlay("hostile.raw", "whole.raw")  # what a guest may have written to its raw disk
+    disks = ["secret.raw", "corrupt.raw", "blank.raw", "hostile.raw"]
+    kinds.guest("locked away", *((name, "raw") for name in disks))
     kinds.copy("pv1.raw", "half.raw")
     kinds.guest("half", ("half.raw", "raw"), ("gone.raw", "raw"))
     kinds.path("liar.qcow2").write_bytes(b"no qcow2 at all" * 1000)

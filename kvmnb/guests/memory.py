@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kvmnb.guests.disks import GuestDisk, identity
+from kvmnb.guests.disks import GuestDisk, Identity, identity, stamp
 from kvmnb.storage.files import data_file
 
 #: Changed whenever what is kept takes another shape or meaning.
@@ -27,26 +27,21 @@ def _folder() -> Path:
     return Path(root) / "kvmnb" / "guests"
 
 
-def _stamp(path: Path) -> tuple[str, int, int, int, int, int]:
-    told = path.stat()
-    return str(path), told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
-
-
-def _beside(disks: tuple[GuestDisk, ...]) -> list[tuple[str, int, int, int, int, int]] | None:
+def _beside(disks: tuple[GuestDisk, ...]) -> list[Identity] | None:
     """Give what stands for the files in which images have their data; None where one is not known."""
     images = dict.fromkeys(path for disk in disks for path in (disk.path, *disk.chain))
     names = [name for name in map(data_file, images) if name is not None]
     try:
-        return None if "" in names else [_stamp(Path(name)) for name in names]
+        return None if "" in names else [stamp(name) for name in names]
     except OSError:
         return None
 
 
-def _appliance() -> list[tuple[str, int, int, int, int, int]]:
+def _appliance() -> list[Identity]:
     """Give what changes when libguestfs does."""
     found = sorted(path for part in _PARTS for path in Path("/usr/lib").glob(part))
     with suppress(OSError):  # it is being installed right now: what is kept will not be found again
-        return [_stamp(path) for path in found]
+        return [stamp(str(path)) for path in found]
     return []
 
 

@@ -154,9 +154,8 @@ def sweep() -> None:
     for folder in mounts_folder().glob("*"):
         about = known.get(str(folder))
         if about is None:
-            with suppress(
-                OSError
-            ):  # without a note it is just being made, or just being removed, or forgotten
+            # Without a note it is just being made, or just being removed, or forgotten.
+            with suppress(OSError):
                 if time.time() - folder.stat().st_mtime > _FORGOTTEN:
                     remove(folder)
         elif not about.status:

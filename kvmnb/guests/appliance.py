@@ -14,7 +14,7 @@ from threading import Event
 from typing import Any
 
 from kvmnb.errors import KvmnbError, ProgramFailed
-from kvmnb.guests.overlays import overlay
+from kvmnb.guests.overlays import cover
 from kvmnb.programs import find, follow, run
 
 #: Where libguestfs keeps its appliance.
@@ -199,13 +199,11 @@ def _covered(request: Answer, folder: Path) -> Answer:
     """Have each disk that is only to be read opened through an overlay of its own."""
     if "disks" not in request or not request.get("readonly", True):
         return request
-    tops = [folder / f"{number}.qcow2" for number in range(len(request["disks"]))]
     try:
-        for disk, top in zip(request["disks"], tops, strict=True):
-            overlay(disk["path"], disk["format"], top)
+        tops = cover(((disk["path"], disk["format"]) for disk in request["disks"]), folder)
     except ProgramFailed as error:
         raise ApplianceFailed(f"A disk could not be opened: {error.what}", error.remedy) from error
-    return {**request, "disks": [{"path": str(top), "format": "qcow2"} for top in tops]}
+    return {**request, "disks": [{"path": top, "format": "qcow2"} for top in tops]}
 
 
 def _understood(line: str) -> Answer:

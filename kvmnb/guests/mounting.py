@@ -23,7 +23,7 @@ from kvmnb.guests.disks import GuestDisk, disks_of, identity
 from kvmnb.guests.fuse import require_fuse
 from kvmnb.guests.guard import began, remove
 from kvmnb.guests.mount_guards import problems
-from kvmnb.guests.overlays import overlay
+from kvmnb.guests.overlays import cover
 from kvmnb.guests.reading import read_guests
 from kvmnb.guests.writers import being_written
 from kvmnb.host import Host
@@ -292,10 +292,9 @@ def _names(row: dict[str, str]) -> tuple[str, ...]:
 
 def _command(disks: Sequence[GuestDisk], about: mounts.Mounted, scratch: Path) -> list[str]:
     words = ["guestmount", "--no-fork", "--fd={fd}", "--rw", *(["-o", "ro"] if about.readonly else [])]
-    for number, disk in enumerate(disks):
-        if about.readonly:
-            top = overlay(disk.path, disk.format, scratch / f"{number}.qcow2")
-            words += ["--format=qcow2", "-a", str(top)]
-        else:
-            words += [f"--format={disk.format}", "-a", disk.path]
+    images = [(disk.path, disk.format) for disk in disks]
+    if about.readonly:
+        images = [(top, "qcow2") for top in cover(images, scratch)]
+    for path, kind in images:
+        words += [f"--format={kind}", "-a", path]
     return [*words, *(["-m", about.device] if about.device else ["-i"]), str(about.root)]

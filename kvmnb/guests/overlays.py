@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from kvmnb.programs import run
@@ -40,3 +41,10 @@ def overlay(image: str, format: str, path: Path) -> Path:
     words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", f"json:{json.dumps(below)}"]
     run([*words, str(path)], timeout=60)
     return path
+
+
+def cover(images: Iterable[tuple[str, str]], folder: Path) -> list[str]:
+    """Make an overlay for each of a guest's images, each said with its format; give their paths in order."""
+    return [
+        str(overlay(path, kind, folder / f"{number}.qcow2")) for number, (path, kind) in enumerate(images)
+    ]

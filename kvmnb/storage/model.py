@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from kvmnb.errors import BadValue
 from kvmnb.images.answers import Images, Info
+from kvmnb.storage.roles import FolderPath, NewPoolName, PoolType
 
 PathKind = Literal["directory", "file", "device", "missing", "other"]
 
@@ -71,9 +72,9 @@ class PoolSpec:
         How to authenticate: ``chap`` or ``ceph``, the user, and the usage name of libvirt's secret.
     """
 
-    name: str
-    type: str = "dir"
-    target: str = ""
+    name: NewPoolName
+    type: PoolType = "dir"
+    target: FolderPath = ""
     source_host: str = ""
     source_path: str = ""
     source_dev: str = ""

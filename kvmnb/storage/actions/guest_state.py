@@ -18,6 +18,7 @@ from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met, shell_line
 from kvmnb.storage.guest_xml import read_disks, read_guest_files, read_made
 from kvmnb.storage.model import Guest, Inventory, Problem
+from kvmnb.storage.roles import Confirm, FilePath, GuestName, NewGuestName
 from kvmnb.storage.streams import Progress
 from kvmnb.storage.usage import Usage
 
@@ -52,8 +53,8 @@ class DefineGuest:
         A file of this machine with the definition: libvirt's XML, a ``<domain>``.
     """
 
-    name: str
-    file: str
+    name: NewGuestName
+    file: FilePath
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -139,7 +140,7 @@ class UndefineGuest:
         A guest that is shut off, without snapshots or saved memory.
     """
 
-    name: str
+    name: GuestName
     patient: ClassVar[bool] = False
 
     @property
@@ -205,7 +206,7 @@ class StartGuest:
         A defined guest.
     """
 
-    name: str
+    name: GuestName
     patient: ClassVar[bool] = False
 
     @property
@@ -278,8 +279,8 @@ class ShutOffGuest:
         The guest's name again, as the word that you mean it: what it has not written yet is lost.
     """
 
-    name: str
-    confirm: str = ""
+    name: GuestName
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     @property

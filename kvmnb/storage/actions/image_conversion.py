@@ -18,6 +18,7 @@ from kvmnb.storage.action import Action, Expectation
 from kvmnb.storage.actions import image_facts
 from kvmnb.storage.actions.image_creation import DeleteImage
 from kvmnb.storage.model import Inventory, Problem
+from kvmnb.storage.roles import Format, ImagePath, NewFilePath
 from kvmnb.storage.streams import Progress
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ class ConvertImage:
         Whether to compress what is copied (qcow2, vmdk).
     """
 
-    source: str
-    source_format: str
-    target: str
-    target_format: str = "qcow2"
+    source: ImagePath
+    source_format: Format
+    target: NewFilePath
+    target_format: Format = "qcow2"
     options: str = ""
     compress: bool = False
     patient: ClassVar[bool] = False

@@ -20,6 +20,7 @@ from kvmnb.storage import guards, image_guards, image_rules, rules
 from kvmnb.storage.action import Action, Expectation, met
 from kvmnb.storage.actions import image_facts
 from kvmnb.storage.model import Inventory, Problem
+from kvmnb.storage.roles import Confirm, Format, ImagePath, NewFilePath, Size
 from kvmnb.storage.streams import Progress
 from kvmnb.units import format_size, parse_size
 
@@ -51,12 +52,12 @@ class CreateImage:
         That image's format. Always said, never guessed: a raw image could claim to be anything.
     """
 
-    path: str
-    size: int
-    format: str = "qcow2"
+    path: NewFilePath
+    size: Size
+    format: Format = "qcow2"
     options: str = ""
-    backing_path: str = ""
-    backing_format: str = ""
+    backing_path: ImagePath = ""
+    backing_format: Format = ""
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -192,8 +193,8 @@ class DeleteImage:
         The file's name again, without its folder, as the word that you mean it.
     """
 
-    path: str
-    confirm: str = ""
+    path: ImagePath
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from kvmnb.storage.action import Action, Expectation, met, shell_line
 from kvmnb.storage.actions import image_facts
 from kvmnb.storage.actions.volume_size import RESIZABLE
 from kvmnb.storage.model import Inventory, Problem
+from kvmnb.storage.roles import Confirm, Format, ImagePath, Size, Word
 from kvmnb.storage.streams import Progress
 from kvmnb.units import format_size, parse_size
 
@@ -39,10 +40,10 @@ class ResizeImage:
         The word that a smaller size is meant: what lies beyond its end is lost.
     """
 
-    path: str
-    format: str
-    size: int
-    shrink: bool = False
+    path: ImagePath
+    format: Format
+    size: Size
+    shrink: Word = False
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -137,9 +138,9 @@ class RepairImage:
         The file's name again, without its folder, as the word that you mean it.
     """
 
-    path: str
-    format: str = "qcow2"
-    confirm: str = ""
+    path: ImagePath
+    format: Format = "qcow2"
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from kvmnb.images.opening import spec
 from kvmnb.storage import image_guards, image_rules, rules
 from kvmnb.storage.action import Action, Expectation, met
 from kvmnb.storage.model import Inventory, Problem
+from kvmnb.storage.roles import Confirm, ImagePath, SnapshotName
 from kvmnb.storage.streams import Progress
 from kvmnb.storage.usage import Usage
 
@@ -40,7 +41,7 @@ class CreateSnapshot:
         The snapshot's name.
     """
 
-    path: str
+    path: ImagePath
     name: str
     patient: ClassVar[bool] = False
 
@@ -109,9 +110,9 @@ class ApplySnapshot:
         The snapshot's name again, as the word that you mean it.
     """
 
-    path: str
-    name: str
-    confirm: str = ""
+    path: ImagePath
+    name: SnapshotName
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -163,9 +164,9 @@ class DeleteSnapshot:
         The snapshot's name again, as the word that you mean it.
     """
 
-    path: str
-    name: str
-    confirm: str = ""
+    path: ImagePath
+    name: SnapshotName
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from kvmnb.storage.actions.facts import (
 )
 from kvmnb.storage.actions.pool_state import SetPoolAutostart
 from kvmnb.storage.model import Inventory, Pool, PoolSpec, Problem
+from kvmnb.storage.roles import PoolName
 from kvmnb.storage.streams import Progress
 from kvmnb.storage.xml import DEFAULT_FORMATS, pool_xml
 
@@ -188,7 +189,7 @@ class UndefinePool:
         A defined pool that is not running.
     """
 
-    pool: str
+    pool: PoolName
     patient: ClassVar[bool] = True
 
     def describe(self) -> str:

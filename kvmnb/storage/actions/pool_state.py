@@ -19,6 +19,7 @@ from kvmnb.storage.actions.facts import (
     with_pool,
 )
 from kvmnb.storage.model import Inventory, Problem
+from kvmnb.storage.roles import PoolName
 from kvmnb.storage.streams import Progress
 
 
@@ -32,7 +33,7 @@ class StartPool:
         A defined pool.
     """
 
-    pool: str
+    pool: PoolName
     patient: ClassVar[bool] = False
 
     def describe(self) -> str:
@@ -76,7 +77,7 @@ class StopPool:
         A running pool.
     """
 
-    pool: str
+    pool: PoolName
     patient: ClassVar[bool] = True
 
     def describe(self) -> str:
@@ -132,7 +133,7 @@ class SetPoolAutostart:
         Whether it is to be started.
     """
 
-    pool: str
+    pool: PoolName
     on: bool = True
     patient: ClassVar[bool] = False
 
@@ -179,7 +180,7 @@ class RefreshPool:
         A running pool.
     """
 
-    pool: str
+    pool: PoolName
     patient: ClassVar[bool] = True
 
     def describe(self) -> str:

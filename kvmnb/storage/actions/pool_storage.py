@@ -14,6 +14,7 @@ import libvirt
 from kvmnb.storage import rules
 from kvmnb.storage.action import Action, Expectation, given, met
 from kvmnb.storage.model import FOLDER_POOLS, Inventory, Problem
+from kvmnb.storage.roles import Confirm, PoolName, Word
 from kvmnb.storage.streams import Progress
 
 
@@ -32,9 +33,9 @@ class BuildPool:
         With ``overwrite``: the pool's name, as the word that you mean it.
     """
 
-    pool: str
-    overwrite: bool = False
-    confirm: str = ""
+    pool: PoolName
+    overwrite: Word = False
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     def describe(self) -> str:
@@ -111,8 +112,8 @@ class DeletePool:
         For a logical pool: its name, since its volume group goes with all data.
     """
 
-    pool: str
-    confirm: str = ""
+    pool: PoolName
+    confirm: Confirm = ""
     patient: ClassVar[bool] = True
 
     def describe(self) -> str:

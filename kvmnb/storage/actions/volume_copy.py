@@ -20,6 +20,7 @@ from kvmnb.storage.actions.facts import (
 )
 from kvmnb.storage.actions.volume_removal import DeleteVolume
 from kvmnb.storage.model import Inventory, Problem, Volume
+from kvmnb.storage.roles import NewVolumeName, PoolName, VolumeName
 from kvmnb.storage.streams import Progress
 from kvmnb.storage.xml import clone_xml
 from kvmnb.units import format_size
@@ -39,9 +40,9 @@ class CloneVolume:
         The copy's name.
     """
 
-    pool: str
-    name: str
-    new_name: str
+    pool: PoolName
+    name: VolumeName
+    new_name: NewVolumeName
     patient: ClassVar[bool] = False
 
     def describe(self) -> str:

@@ -23,6 +23,7 @@ from kvmnb.storage.actions.facts import (
 )
 from kvmnb.storage.actions.volume_removal import DeleteVolume
 from kvmnb.storage.model import FOLDER_POOLS, Inventory, Pool, Problem, Volume
+from kvmnb.storage.roles import Format, NewVolumeName, PoolName, Size, VolumeName
 from kvmnb.storage.streams import Progress
 from kvmnb.storage.xml import volume_xml
 from kvmnb.units import format_size, parse_size, virsh_size
@@ -60,13 +61,13 @@ class CreateVolume:
         That volume's format. Always said, never guessed: a raw image could claim to be anything.
     """
 
-    pool: str
-    name: str
-    capacity: int
-    format: str = "qcow2"
+    pool: PoolName
+    name: NewVolumeName
+    capacity: Size
+    format: Format = "qcow2"
     preallocation: Preallocation = "off"
-    backing_volume: str = ""
-    backing_format: str = ""
+    backing_volume: VolumeName = ""
+    backing_format: Format = ""
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

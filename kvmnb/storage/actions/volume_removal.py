@@ -17,6 +17,7 @@ from kvmnb.storage.actions.facts import (
     volume_presence,
 )
 from kvmnb.storage.model import Inventory, Problem
+from kvmnb.storage.roles import Confirm, PoolName, VolumeName
 from kvmnb.storage.streams import Progress
 
 
@@ -36,9 +37,9 @@ class WipeVolume:
         The volume's name again, as the word that you mean it.
     """
 
-    pool: str
-    name: str
-    confirm: str = ""
+    pool: PoolName
+    name: VolumeName
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     def describe(self) -> str:
@@ -101,9 +102,9 @@ class DeleteVolume:
         The volume's name again, as the word that you mean it.
     """
 
-    pool: str
-    name: str
-    confirm: str = ""
+    pool: PoolName
+    name: VolumeName
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     def describe(self) -> str:

@@ -17,6 +17,7 @@ from kvmnb.storage.actions.facts import (
     volume_capacity,
 )
 from kvmnb.storage.model import FOLDER_POOLS, Inventory, Problem, Volume
+from kvmnb.storage.roles import PoolName, Size, VolumeName, Word
 from kvmnb.storage.streams import Progress
 from kvmnb.units import format_size, parse_size, virsh_size
 
@@ -40,10 +41,10 @@ class ResizeVolume:
         The word that a smaller capacity is meant: what lies beyond its end is lost.
     """
 
-    pool: str
-    name: str
-    capacity: int
-    shrink: bool = False
+    pool: PoolName
+    name: VolumeName
+    capacity: Size
+    shrink: Word = False
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

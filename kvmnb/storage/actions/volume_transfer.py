@@ -15,6 +15,7 @@ import libvirt
 from kvmnb.storage import guards, rules, streams
 from kvmnb.storage.action import Action, Expectation, given
 from kvmnb.storage.model import Inventory, Problem
+from kvmnb.storage.roles import Confirm, FilePath, NewFilePath, PoolName, VolumeName
 from kvmnb.storage.streams import Progress
 from kvmnb.units import format_size
 
@@ -38,10 +39,10 @@ class UploadVolume:
         The volume's name again, as the word that you mean it.
     """
 
-    pool: str
-    name: str
-    file: str
-    confirm: str = ""
+    pool: PoolName
+    name: VolumeName
+    file: FilePath
+    confirm: Confirm = ""
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -131,9 +132,9 @@ class DownloadVolume:
         A file that does not exist yet. It appears only when it is complete.
     """
 
-    pool: str
-    name: str
-    file: str
+    pool: PoolName
+    name: VolumeName
+    file: NewFilePath
     patient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, TypedDict, Unpack, cast
 from urllib.parse import urlsplit
 
 from kvmnb.errors import BadValue
@@ -13,15 +15,63 @@ from kvmnb.storage import recipes
 from kvmnb.storage.actions import Preallocation
 from kvmnb.storage.model import PoolSpec
 from kvmnb.storage.plan import Plan, check
+from kvmnb.storage.roles import (
+    Format,
+    NewPoolName,
+    NewVolumeName,
+    PoolName,
+    PoolType,
+    Role,
+    VolumeName,
+)
+
+
+class PoolFields(TypedDict, total=False):
+    """The fields of a `kvmnb.PoolSpec` besides its name and type; which ones, its type says.
+
+    Parameters
+    ----------
+    target : str or Path
+        Absolute path of the directory under which its volumes appear.
+    source_host : str
+        The server that the storage comes from.
+    source_path : str or Path
+        The folder that the server exports.
+    source_dev : str or Path
+        The device that the storage is on; for iSCSI the target's IQN.
+    source_name : str
+        The volume group.
+    source_format : str
+        What is on it, where the type has more than one kind.
+    source_initiator : str
+        The initiator's IQN.
+    auth_type : str
+        How to authenticate: ``chap``.
+    auth_username : str
+        As whom.
+    secret_usage : str
+        The usage name of libvirt's secret with the password.
+    """
+
+    target: Annotated[str | Path, Role.FOLDER]
+    source_host: str
+    source_path: str | Path
+    source_dev: str | Path
+    source_name: str
+    source_format: str
+    source_initiator: str
+    auth_type: str
+    auth_username: str
+    secret_usage: str
 
 
 def create_pool(
     host: Host,
-    name: str,
-    type: str = "dir",
+    name: NewPoolName,
+    type: PoolType = "dir",
     *,
     autostart: bool = True,
-    **fields: str | Path,
+    **fields: Unpack[PoolFields],
 ) -> Plan:
     """Plan to set up a storage pool: define, build (which makes its folder), start, autostart.
 
@@ -55,14 +105,17 @@ def create_pool(
     unknown = sorted(fields.keys() - set(known))
     if unknown:
         raise BadValue(f"A pool has no field {', '.join(unknown)}", f"the fields are: {', '.join(known)}")
-    text = {key: str(value) if isinstance(value, Path) else value for key, value in fields.items()}
+    text = {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in cast("Mapping[str, str | Path]", fields).items()
+    }
     spec = PoolSpec(name, type, **text)
     where = f" at {spec.target}" if spec.target else ""
     actions = tuple(recipes.create_pool(spec, autostart=autostart))
     return check(f"Set up the {type} pool {name!r}{where}", actions, host.inventory())
 
 
-def remove_pool(host: Host, name: str, *, delete_target: bool = True) -> Plan:
+def remove_pool(host: Host, name: PoolName, *, delete_target: bool = True) -> Plan:
     """Plan to take a storage pool down: stop, delete its empty folder, undefine.
 
     The plan says what it would take with it, and is refused while the folder holds anything.
@@ -88,13 +141,13 @@ def remove_pool(host: Host, name: str, *, delete_target: bool = True) -> Plan:
 
 def create_volume(
     host: Host,
-    pool: str,
-    name: str,
-    capacity: int | str,
+    pool: PoolName,
+    name: NewVolumeName,
+    capacity: Annotated[int | str, Role.SIZE],
     *,
-    format: str = "qcow2",
+    format: Format = "qcow2",
     preallocation: Preallocation = "off",
-    backing_volume: str = "",
+    backing_volume: VolumeName = "",
 ) -> Plan:
     """Plan to create a volume.
 

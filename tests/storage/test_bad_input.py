@@ -238,7 +238,7 @@ def test_a_pool_given_as_python_has_it(site: Site) -> None:
     assert site.host.apply(create_pool(site.host, "new", target=target))["verified"].all()
     assert DefinePool("new", target=target) == DefinePool("new", target=str(target))  # type: ignore[arg-type]
     with pytest.raises(BadValue, match="no field targte") as raised:
-        create_pool(site.host, "other", targte="/srv/x")
+        create_pool(site.host, "other", targte="/srv/x")  # type: ignore[call-arg]
     assert "source_host" in raised.value.remedy
     nothing: Any = None
     calls: list[Callable[[], object]] = [

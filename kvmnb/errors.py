@@ -44,6 +44,10 @@ class NotFound(KvmnbError, LookupError):
     """A pool, volume, guest or runbook of that name does not exist."""
 
 
+class Cancelled(KvmnbError):
+    """Work was stopped by whoever had asked for it."""
+
+
 class Unreachable(KvmnbError, ConnectionError):
     """No libvirt daemon answers at the URI."""
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
+from kvmnb.cancelling import check_cancelled, stop_event
 from kvmnb.errors import ProgramFailed
 
 #: How often a program that may be stopped looks whether it is to, in seconds.
@@ -196,12 +197,18 @@ def _limits(memory: int | None, cpu_seconds: int | None) -> list[str]:
 
 def _finish(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> tuple[bytes, bytes]:
     """Wait for a program; where the wait ends early, for whatever reason, leave nothing of it running."""
+    deadline = time.monotonic() + timeout
     ended = False
     try:
-        out, err = process.communicate(stdin, timeout)
-        ended = True
-    except subprocess.TimeoutExpired as late:
-        raise _too_long(name, timeout) from late
+        while not ended:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                out, err = process.communicate(stdin, left if stop_event() is None else min(left, _GLANCE))
+                ended = True
+            except subprocess.TimeoutExpired as late:
+                check_cancelled()
+                if time.monotonic() >= deadline:
+                    raise _too_long(name, timeout) from late
     finally:
         if not ended:
             _kill_group(process)
@@ -218,6 +225,7 @@ def _hear(
     """Read both of a program's pipes until it has closed them, telling what comes from stdout."""
     deadline = time.monotonic() + timeout
     heard = {"stdout": bytearray(), "stderr": bytearray()}
+    watched = stop is not None or stop_event() is not None
     ended = False
     try:
         with selectors.DefaultSelector() as pipes:
@@ -225,7 +233,8 @@ def _hear(
                 pipes.register(getattr(process, pipe), selectors.EVENT_READ, pipe)
             while pipes.get_map():
                 left = max(0.0, deadline - time.monotonic())
-                ready = pipes.select(left if stop is None else min(left, _GLANCE))
+                ready = pipes.select(min(left, _GLANCE) if watched else left)
+                check_cancelled()
                 if stop is not None and stop.is_set():
                     raise ProgramFailed(f"{name} was stopped", "ask again if you still want its answer")
                 if not ready and time.monotonic() >= deadline:

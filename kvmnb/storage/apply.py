@@ -14,7 +14,8 @@ from typing import Any
 import libvirt
 import pandas as pd
 
-from kvmnb.errors import ActionFailed, KvmnbError, ReadOnly, Unreachable
+from kvmnb.cancelling import check_cancelled, uncancellable
+from kvmnb.errors import ActionFailed, Cancelled, KvmnbError, ReadOnly, Unreachable
 from kvmnb.schema import APPLIED
 from kvmnb.storage.action import Action, met
 from kvmnb.storage.audit import Audit
@@ -143,6 +144,7 @@ class _Run:
 
     def step(self, action: Action) -> None:
         """Run one action, if it is not so already, and look at what it left."""
+        check_cancelled()
         with _locks[self.connection.uri, action.pool]:
             before = read_inventory(self.connection)
             problems = refusals(action.problems(before))
@@ -155,15 +157,17 @@ class _Run:
                 done = _Done(action, "done", changed=True, undo=action.inverse(before))
                 self._change(done)
             done.checks += _verify(action, read_inventory(self.connection))
+            if done.undo:  # a call that libvirt cannot break off has ended, and is taken back
+                check_cancelled()
 
     def _change(self, done: _Done) -> None:
         try:
             self._run(done.action, done)
-        except (KeyboardInterrupt, Unreachable):
+        except (KeyboardInterrupt, Unreachable, Cancelled):
             # A call of libvirt that is under way comes to its end before Ctrl-C is heard, and one whose
             # answer was lost may have been done. One that libvirt refused was not: what is there now, such
             # as a volume of that name, is another client's, and must not be undone.
-            with suppress(KvmnbError):
+            with suppress(KvmnbError), uncancellable():
                 if done not in self.steps and done.undo and met(done.action, read_inventory(self.connection)):
                     done.outcome = "failed, but took effect"
                     self.steps.append(done)
@@ -174,8 +178,12 @@ class _Run:
         progress = self.progress(words) if self.progress else silent
         identity = self.audit.intent(action)
 
+        def tell(done: int, total: int) -> None:
+            check_cancelled()
+            progress(done, total)
+
         def call(raw: libvirt.virConnect) -> None:
-            action.run(raw, progress)
+            action.run(raw, tell)
 
         ended = False
         try:
@@ -236,7 +244,8 @@ def _give_up(run: _Run, plan: Plan, why: str, cause: BaseException | None) -> Ac
     if not before:
         state = "nothing was changed"
     elif plan.undo_on_failure:
-        left = list(run.undo())
+        with uncancellable():
+            left = list(run.undo())
         state = "what had been done before was undone" if not left else "; ".join(left)
     else:
         state = f"{len(before)} steps before it were done and stay"

@@ -6,6 +6,7 @@ What each method is for is said once, at `kvmnb.storage.action.Action`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +25,17 @@ from kvmnb.storage.roles import NewVolumeName, PoolName, VolumeName
 from kvmnb.storage.streams import Progress
 from kvmnb.storage.xml import clone_xml
 from kvmnb.units import format_size
+
+#: How often the growing copy is looked at, in seconds.
+_GLANCE = 0.2
+
+
+def _allocated(pool: libvirt.virStoragePool, name: str) -> int:
+    """Give the bytes that a volume takes by now; none where libvirt does not show it yet."""
+    try:
+        return int(pool.storageVolLookupByName(name).info()[2])
+    except libvirt.libvirtError:
+        return 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,15 @@ class CloneVolume:
     def run(self, connection: libvirt.virConnect, progress: Progress) -> None:
         pool = connection.storagePoolLookupByName(self.pool)
         original = pool.storageVolLookupByName(self.name)
-        pool.createXMLFrom(clone_xml(original.XMLDesc(0), self.new_name), original, 0)
+        xml = clone_xml(original.XMLDesc(0), self.new_name)
+        total = int(original.info()[2])
+        # libvirt tells nothing of its progress, and nothing stops it: the copy is watched while it grows.
+        with ThreadPoolExecutor(1) as copying:
+            copied = copying.submit(pool.createXMLFrom, xml, original, 0)
+            while not wait([copied], _GLANCE).done:
+                progress(min(_allocated(pool, self.new_name), total), total)
+        copied.result()
+        progress(total, total)
 
     def expected(self) -> tuple[Expectation, ...]:
         def original(read: Callable[[Volume], object]) -> Callable[[Inventory], str | None]:

@@ -27,11 +27,14 @@ class Step:
         Whether it is so already, or will be by then.
     problems : tuple of Problem
         Refusals and warnings.
+    undo : tuple of Action
+        What would undo it; none where it cannot be undone, or is not to be done.
     """
 
     action: Action
     already: bool
     problems: tuple[Problem, ...]
+    undo: tuple[Action, ...] = ()
 
     @property
     def refused(self) -> tuple[Problem, ...]:
@@ -218,6 +221,8 @@ def check(title: str, actions: Sequence[Action], seen: Inventory, *, undo_on_fai
     for action in actions:
         already = action.already(seen)
         # What is so already is not done again, so nothing can stand in its way.
-        steps.append(Step(action, already, () if already else tuple(action.problems(seen))))
+        problems = () if already else tuple(action.problems(seen))
+        undo = () if already or refusals(problems) else action.inverse(seen)
+        steps.append(Step(action, already, problems, undo))
         seen = seen if already else action.assume(seen)
     return Plan(title, tuple(steps), undo_on_failure)

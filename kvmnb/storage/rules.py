@@ -198,7 +198,7 @@ def said(word: str, name: str, doing: str) -> Iterator[Problem]:
     """Say that something which can't be undone needs the name as its word of confirmation."""
     if word != name:
         told = f"{doing[:1].upper()}{doing[1:]} cannot be undone"
-        yield Problem(told, f"say that you mean it with confirm={name!r}", "confirm")
+        yield Problem(told, f"give its name to say that you mean it: confirm={name!r}", "confirm")
 
 
 def pool_users(pool: str, seen: Inventory) -> Iterator[Problem]:

@@ -16,6 +16,11 @@ from kvmnb.storage.roles import Role
 #: Fields that name what is worked on, the most telling first.
 _NAMING = ("name", "path", "source", "guest", "pool")
 
+_READING_ONLY = (
+    "This host was opened for reading, so that nothing can be changed. "
+    "Open it with kvmnb.connect(readonly=False)."
+)
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -90,6 +95,8 @@ def check_draft(goal: Goal, host: Host, entered: Mapping[str, Entered], word: st
         return Draft(values, elsewhere=(str(error),))
     refused = [problem for problem in look.problems if problem.severity == "refuse"]
     beside, elsewhere = _placed(refused, goal.fields)
+    if goal.changes and host.readonly:
+        elsewhere = (*elsewhere, _READING_ONLY)
     wanted = "" if refused else _word(fields, values, look)
     return Draft(
         values,

@@ -82,6 +82,10 @@ class Goal(Protocol):
     def fields(self) -> tuple[Field, ...]:
         """What a person fills in."""
 
+    @property
+    def changes(self) -> bool:
+        """Whether it changes the host, which wants one that was opened for it."""
+
     def relevant(self, entered: Mapping[str, Entered]) -> frozenset[str]:
         """Name the fields that matter, by what has been entered so far."""
 
@@ -128,6 +132,7 @@ class PlanGoal:
     fields: tuple[Field, ...]
     title: str
     suggestions: Callable[[Host, Mapping[str, Entered]], dict[str, str]] = field(default=_none)
+    changes: bool = True
 
     def relevant(self, entered: Mapping[str, Entered]) -> frozenset[str]:
         """Name the fields that matter: of a pool those that its type takes."""
@@ -151,12 +156,7 @@ class PlanGoal:
 
     def look(self, host: Host, values: Values) -> Look:
         """Say what it would do, without doing anything."""
-        plan = self.plan(host, values)
-        lines = tuple(
-            Line(step.action.describe(), shell_line(step.action.command()), step.already) for step in plan
-        )
-        problems = tuple(problem for step in plan for problem in step.problems)
-        return Look(lines, problems, _undo(plan))
+        return look_at(self.plan(host, values))
 
     def run(self, host: Host, values: Values, progress: MakeProgress) -> pd.DataFrame:
         """Do it, checked anew, and give the verified frame."""
@@ -165,7 +165,15 @@ class PlanGoal:
     def code(self, values: Values) -> str:
         """Write it as a cell of a notebook."""
         recipe = not inspect.isclass(self.maker)
-        return f"host.apply({call_text(self.maker.__name__, values, host=recipe)})"
+        return f"report = host.apply({call_text(self.maker.__name__, values, host=recipe)})"
+
+
+def look_at(plan: Plan) -> Look:
+    """Say what a plan would do."""
+    lines = tuple(
+        Line(step.action.describe(), shell_line(step.action.command()), step.already) for step in plan
+    )
+    return Look(lines, tuple(problem for step in plan for problem in step.problems), _undo(plan))
 
 
 def _undo(plan: Plan) -> str | None:
@@ -184,3 +192,48 @@ def goal_of(
 ) -> PlanGoal:
     """Make the goal of an action or a recipe."""
     return PlanGoal(maker, fields_of(maker), title_of(maker), suggestions)
+
+
+class UndoGoal:
+    """Undoing what a plan has done, as far as it can be undone.
+
+    Parameters
+    ----------
+    report : pandas.DataFrame
+        What `Host.apply` returned.
+    """
+
+    changes = True
+
+    def __init__(self, report: pd.DataFrame) -> None:
+        self._report = report
+        wants_name = any("confirm" in one["fields"] for one in report.attrs["undo"])
+        help_ = "The name of what goes away again: somebody may have put something on it since."
+        self.fields = (Field("confirm", Role.CONFIRM, help_, ""),) if wants_name else ()
+        self.title = f"Undo: {report.attrs['title']}"
+
+    def relevant(self, _entered: Mapping[str, Entered]) -> frozenset[str]:
+        """Name the fields that matter: all of them."""
+        return frozenset(each.name for each in self.fields)
+
+    def suggest(self, _host: Host, _entered: Mapping[str, Entered]) -> dict[str, str]:
+        """Propose nothing."""
+        return {}
+
+    def _plan(self, host: Host, values: Values) -> Plan:
+        return host.undo(self._report, confirm=str(values.get("confirm", "")))
+
+    def look(self, host: Host, values: Values) -> Look:
+        """Say what it would do, without doing anything."""
+        look = look_at(self._plan(host, values))
+        # That it cannot be undone in turn goes without saying; where a name is wanted, there is a field.
+        return Look(look.lines, look.problems, look.undo or None)
+
+    def run(self, host: Host, values: Values, progress: MakeProgress) -> pd.DataFrame:
+        """Undo it, checked anew, and give the verified frame."""
+        return host.apply(self._plan(host, values), progress=progress)
+
+    def code(self, values: Values) -> str:
+        """Write it as a cell of a notebook; the report is that of the cell before."""
+        confirm = f", confirm={values['confirm']!r}" if values.get("confirm") else ""
+        return f"host.apply(host.undo(report{confirm}))"

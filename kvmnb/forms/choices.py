@@ -19,6 +19,9 @@ CHOSEN = frozenset({Role.POOL, Role.VOLUME, Role.GUEST, Role.POOL_TYPE, Role.FOR
 #: Those of them that name something on the host.
 NAMED = frozenset({Role.POOL, Role.VOLUME, Role.GUEST})
 
+#: Words by which a person says that something is meant.
+ASKED_FOR = frozenset({Role.CONFIRM, Role.WORD})
+
 
 def choices(field: Field, entered: Mapping[str, Entered], seen: Inventory) -> tuple[str, ...]:
     """Give all that a field may be, or what may be proposed for it.

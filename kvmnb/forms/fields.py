@@ -23,8 +23,6 @@ Entered = str | bool
 #: Arguments that the form itself gives.
 _OWN = {"host", "progress"}
 
-_WORDS_OF = {Role.CONFIRM: "its name, to confirm", Role.WORD: "to confirm"}
-
 
 @dataclasses.dataclass(frozen=True)
 class Field:
@@ -61,10 +59,9 @@ class Field:
     @property
     def label(self) -> str:
         """What stands beside it."""
-        words = self.name.replace("_", " ")
-        if self.role is Role.WORD:
-            return f"{words}: type “{self.name}”"
-        return f"{words}: {_WORDS_OF[self.role]}" if self.role in _WORDS_OF else words
+        if self.role is Role.CONFIRM:
+            return "type its name"
+        return f"type {self.name!r}" if self.role is Role.WORD else self.name.replace("_", " ")
 
     @property
     def initial(self) -> Entered:

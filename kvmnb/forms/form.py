@@ -12,7 +12,7 @@ import pandas as pd
 
 from kvmnb.errors import ActionFailed, KvmnbError
 from kvmnb.forms import view
-from kvmnb.forms.choices import NAMED, choices, hint
+from kvmnb.forms.choices import ASKED_FOR, NAMED, choices, hint
 from kvmnb.forms.draft import Draft, check_draft
 from kvmnb.forms.fields import Entered
 from kvmnb.forms.goals import Goal, UndoGoal
@@ -168,7 +168,9 @@ class Form:
         busy = self._job is not None
         relevant = self.goal.relevant(self.entered)
         for name, widget in self.fields.items():
-            widget.view.layout.display = "" if name in relevant else "none"
+            # A word of confirmation is asked for once there is something to confirm.
+            asked = widget.field.role not in ASKED_FOR or widget.entered or name in self.draft.beside
+            widget.view.layout.display = "" if name in relevant and asked else "none"
             widget.disable(disabled=busy)
         self.plan.value = view.plan(self.draft)
         self.code.value = view.code(self.draft.code)
@@ -221,7 +223,7 @@ class Form:
             self._fresh = job.outcome == "done"
             self.word.value = ""
             for widget in self.fields.values():
-                if widget.field.name == "confirm":
+                if widget.field.role in ASKED_FOR:
                     widget.put("", touch=False)
         if self._after is not None and self.report is not None:
             self._after(self.report)

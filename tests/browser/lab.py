@@ -175,7 +175,10 @@ class Lab:
     def open(
         self, notebook: str, *, width: int = 1280, height: int = 900, scale: float = 1
     ) -> Iterator[Runbook]:
-        """Open a fresh copy of a notebook in a browser of its own; keep a picture of a failure."""
+        """Open a fresh copy of a notebook in a browser of its own; keep a picture of a failure.
+
+        The notebook is one of the kit's, by its name, or any other, by its absolute path.
+        """
         shutil.copy(_ROOT / "notebooks" / notebook, self.folder)
         expect.set_options(timeout=_PATIENCE)
         with sync_playwright() as playwright:
@@ -192,7 +195,7 @@ class Lab:
                 at_end.callback(self._end_kernels)
                 at_end.callback(browser.close)
                 at_end.push(runbook.keep_failure)
-                page.goto(self.url(notebook))
+                page.goto(self.url(Path(notebook).name))
                 runbook.wait_until_idle()
                 yield runbook
 

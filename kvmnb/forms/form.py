@@ -49,6 +49,8 @@ class Form:
         What came of what stands in it.
     report : pandas.DataFrame or None
         The verified frame of what was done last.
+    undo_form : Form or None
+        The form that undoes it, once that was asked for.
     """
 
     def __init__(self, goal: Goal, host: Host, after: Callable[[pd.DataFrame], None] | None = None) -> None:
@@ -56,6 +58,7 @@ class Form:
         self.host = host
         self.draft = Draft()
         self.report: pd.DataFrame | None = None
+        self.undo_form: Form | None = None
         self._after = after
         self._lock = RLock()
         self._looking: Job[_Seen] | None = None
@@ -72,6 +75,9 @@ class Form:
         self.word = ipw.Text(layout=width, style={"description_width": "160px"})
         self.word.layout.display = "none"
         self.apply = ipw.Button(description="Apply", button_style="primary", icon="check", disabled=True)
+        self.again = ipw.Button(
+            description="Look again", icon="refresh", tooltip="Read the host anew, and check what stands here"
+        )
         self.cancel = ipw.Button(description="Cancel", icon="stop")
         self.undo = ipw.Button(description="Undo …", icon="undo")
         self.bar = ipw.FloatProgress(min=0, max=1, layout=ipw.Layout(width="240px"))
@@ -83,13 +89,14 @@ class Form:
         for hidden in (self.running, self.undo):
             hidden.layout.display = "none"
         head = ipw.HTML(f"{view.STYLE}<h3>{escape(self.goal.title)}</h3>")
-        buttons = ipw.HBox([self.apply, self.undo])
+        buttons = ipw.HBox([self.apply, self.again, self.undo])
         fields = [each.view for each in self.fields.values()]
         below = [self.plan, self.word, buttons, self.running, self.result, self.code, self.undoing]
         self.view = ipw.VBox([head, *fields, *below])
         self.view.add_class("kvmnb-form")
         self.word.observe(lambda _change: self._changed(), "value")
         self.apply.on_click(lambda _button: self.run())
+        self.again.on_click(lambda _button: self.look())
         self.cancel.on_click(lambda _button: self._stop())
         self.undo.on_click(lambda _button: self._offer_undo())
 
@@ -114,9 +121,8 @@ class Form:
     def look(self) -> None:
         """Look at the host anew, and show what would be done."""
         with self._lock:
-            if self._job is not None and self._job.abandoned:
-                self._draw(self._job)
-            if self._looking is not None and not self._looking.abandoned:
+            self.apply.disabled = True  # what is shown is not what stands there any more
+            if self._looking is not None:
                 self._stale = True  # one look at a time; the next begins when this one ends
                 return
             self._stale = False
@@ -179,14 +185,18 @@ class Form:
         self.apply.disabled = busy or self._stale or not self.draft.ready
 
     def run(self) -> None:
-        """Do it: what Apply does. Checked once more first; a second click while it runs does nothing."""
+        """Do it: what Apply does, as it was shown, and checked once more first.
+
+        A second click while it runs does nothing, nor does one before the last change has been looked at.
+        """
         with self._lock:
-            if self._job is not None or not self.draft.ready:
+            if self._job is not None or self._looking is not None or not self.draft.ready:
                 return
             entered, word = self.entered, self.word.value
-            self._job = Job(lambda progress: self._do(entered, word, progress), self._draw)
+            self._job = Job(lambda progress: self._do(entered, word, progress), self._draw, self.goal.unit)
             self.result.value = ""
             self.undoing.children = ()
+            self.undo_form = None
             self.undo.layout.display = "none"
             self._show()
         self._job.start()
@@ -214,6 +224,7 @@ class Form:
                 self._draw_progress(job)
                 return
             self._job = None
+            self.draft = Draft()  # of what was there before: a click that comes late is not to do it again
             self.running.layout.display = "none"
             self.cancel.disabled = False
             self.report = job.result if job.outcome == "done" else _report(job.error)
@@ -225,9 +236,11 @@ class Form:
             for widget in self.fields.values():
                 if widget.field.role in ASKED_FOR:
                     widget.put("", touch=False)
-        if self._after is not None and self.report is not None:
-            self._after(self.report)
-        self.look()
+        try:
+            if self._after is not None and self.report is not None:
+                self._after(self.report)
+        finally:
+            self.look()
 
     def _draw_progress(self, job: Job[pd.DataFrame]) -> None:
         state = job.state
@@ -243,7 +256,15 @@ class Form:
     def _offer_undo(self) -> None:
         if self.report is not None and self.report.attrs.get("undo"):
             self.undo.layout.display = "none"
-            self.undoing.children = (Form(UndoGoal(self.report), self.host, self._after).view,)
+            self.undo_form = Form(UndoGoal(self.report), self.host, self._undone)
+            self.undoing.children = (self.undo_form.view,)
+
+    def _undone(self, report: pd.DataFrame) -> None:
+        try:
+            if self._after is not None:
+                self._after(report)
+        finally:
+            self.look()
 
 
 def _report(error: BaseException | None) -> pd.DataFrame | None:

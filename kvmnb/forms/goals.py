@@ -86,6 +86,10 @@ class Goal(Protocol):
     def changes(self) -> bool:
         """Whether it changes the host, which wants one that was opened for it."""
 
+    @property
+    def unit(self) -> str:
+        """What its progress counts: ``B`` for bytes, else a word."""
+
     def relevant(self, entered: Mapping[str, Entered]) -> frozenset[str]:
         """Name the fields that matter, by what has been entered so far."""
 
@@ -133,6 +137,7 @@ class PlanGoal:
     title: str
     suggestions: Callable[[Host, Mapping[str, Entered]], dict[str, str]] = field(default=_none)
     changes: bool = True
+    unit: str = "B"
 
     def relevant(self, entered: Mapping[str, Entered]) -> frozenset[str]:
         """Name the fields that matter: of a pool those that its type takes."""
@@ -204,6 +209,7 @@ class UndoGoal:
     """
 
     changes = True
+    unit = "B"
 
     def __init__(self, report: pd.DataFrame) -> None:
         self._report = report

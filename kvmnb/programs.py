@@ -336,9 +336,12 @@ class Held:
         """Wait until it has written to the pipe; where it ends before, or takes too long, it is an error."""
         with selectors.DefaultSelector() as pipe:
             pipe.register(self._ours, selectors.EVENT_READ)
-            if not pipe.select(timeout):
-                self.kill()
-                raise _too_long(self._name, timeout)
+            deadline = time.monotonic() + timeout
+            while not pipe.select(timeout if stop_event() is None else _GLANCE):
+                check_cancelled()
+                if time.monotonic() >= deadline:
+                    self.kill()
+                    raise _too_long(self._name, timeout)
         if not os.read(self._ours, 1):
             self.wait(timeout)
             raise self.failure()

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from kvmnb.errors import BadValue, NotFound, Refused
 from kvmnb.guests.asking import Answer, ask_files, guest_path, kind, octal
 from kvmnb.host import Host
 from kvmnb.schema import COPIED, returns
 from kvmnb.storage.files import publish
+from kvmnb.storage.roles import GuestName, Role
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,9 +34,9 @@ Paths = str | Path | Sequence[str | Path]
 @returns(COPIED)
 def copy_out(
     host: Host,
-    guest: str,
+    guest: GuestName,
     paths: Paths,
-    folder: str | Path,
+    folder: Annotated[str | Path, Role.FOLDER],
     device: str | None = None,
     *,
     progress: MakeProgress | None = None,
@@ -131,8 +132,8 @@ def _there_already(path: Path) -> Refused:
 @returns(COPIED)
 def copy_in(
     host: Host,
-    guest: str,
-    files: Paths,
+    guest: GuestName,
+    files: Annotated[Paths, Role.FILE],
     folder: str | Path,
     device: str | None = None,
     *,

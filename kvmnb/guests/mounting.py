@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from kvmnb.cancelling import uncancellable
 from kvmnb.errors import BadValue, MountLost, NotFound, ProgramFailed, ReadOnly, Refused, StillInUse
 from kvmnb.guests import mounts
 from kvmnb.guests.appliance import settings
@@ -29,6 +30,7 @@ from kvmnb.guests.writers import being_written
 from kvmnb.host import Host
 from kvmnb.programs import Held, find
 from kvmnb.storage.model import Guest, Inventory, refusals
+from kvmnb.storage.roles import GuestName
 
 #: Seconds in which a program that has just ended lets go of an image.
 _LETTING_GO = 3.0
@@ -40,7 +42,7 @@ _GUARD = Path(__file__).with_name("guard.py")
 
 
 @contextmanager
-def mount(host: Host, guest: str, device: str | None = None, readonly: bool = True) -> Iterator[Path]:
+def mount(host: Host, guest: GuestName, device: str | None = None, readonly: bool = True) -> Iterator[Path]:
     """Mount a guest's file systems and give the folder where its files are.
 
     Links in the guest that begin with a slash are meant within the guest, but this machine's kernel takes
@@ -258,6 +260,11 @@ def _look_again(host: Host, guest: Guest, disks: tuple[GuestDisk, ...], files: s
 
 def _abandon(about: mounts.Mounted) -> None:
     """Leave nothing of a mount that is not to be: no process, no folder."""
+    with uncancellable():
+        _clear(about)
+
+
+def _clear(about: mounts.Mounted) -> None:
     held = mounts.OWN.get(about.folder)
     if held is None:
         remove(Path(about.folder))

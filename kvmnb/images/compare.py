@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from kvmnb.cancelling import check_cancelled
 from kvmnb.errors import KvmnbError
 from kvmnb.images import material, qemu_img
 from kvmnb.images.asked import LARGE_ENOUGH, always, sizes_asked
@@ -27,6 +29,7 @@ from kvmnb.images.sizes import convert, create, measure_sizes, remove
 from kvmnb.images.speed import QUICK, THOROUGH, Effort, Speeds, cache_mode, measure_speeds
 from kvmnb.images.workspace import filesystem, folder, lacks, require_space, why, workspace
 from kvmnb.schema import FORMATS, WORKLOADS, returns
+from kvmnb.storage.roles import Role
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,11 +49,11 @@ _AT_ONCE = 2
 
 @returns(FORMATS)
 def compare_formats(
-    where: str | os.PathLike[str],
-    size: int | str = "1G",
+    where: Annotated[str | os.PathLike[str], Role.FOLDER],
+    size: Annotated[int | str, Role.SIZE] = "1G",
     formats: Sequence[str | Candidate] | None = None,
     *,
-    data: int | str = "32M",
+    data: Annotated[int | str, Role.SIZE] = "32M",
     thorough: bool = False,
     progress: MakeSteps | None = None,
 ) -> pd.DataFrame:
@@ -164,6 +167,7 @@ class _Comparison:
 
         def tell() -> None:
             nonlocal done
+            check_cancelled()  # the part that was stopped has become the row of a candidate that failed
             done += 1
             if steps:
                 steps(done, total)
@@ -171,6 +175,7 @@ class _Comparison:
         if steps:
             steps(0, total)
         yield tell
+        check_cancelled()
         if steps and done < total:  # what was left out is behind, too
             steps(total, total)
 
@@ -229,9 +234,10 @@ class _Comparison:
         pool = ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1))
         waiting: list[Future[None]] = []
         try:
-            # Encryption takes longest, so it comes first.
-            waiting += [pool.submit(self._encrypt, kind) for kind in kinds]
-            waiting += [pool.submit(self._look_at, candidate) for candidate in light]
+            # Encryption takes longest, so it comes first. Each in a context like this one's, so that it is
+            # cancelled with it.
+            waiting += [pool.submit(copy_context().run, self._encrypt, kind) for kind in kinds]
+            waiting += [pool.submit(copy_context().run, self._look_at, candidate) for candidate in light]
             for done in as_completed(waiting):
                 done.result()
                 tell()

@@ -1,5 +1,6 @@
 # What the package gives, and from where. A name is loaded when it is first used; see __init__.py.
 from . import demo as demo
+from . import forms as forms
 from . import images as images
 from .errors import KvmnbError as KvmnbError
 from .guests.browsing import ls as ls

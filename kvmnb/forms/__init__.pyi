@@ -1,0 +1,5 @@
+from .boards import action as action
+from .boards import pools as pools
+from .boards import volumes as volumes
+
+__all__: list[str]

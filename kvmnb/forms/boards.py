@@ -1,0 +1,134 @@
+"""The boards of pools and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from kvmnb.errors import BadValue
+from kvmnb.forms.board import Board
+from kvmnb.forms.browse import Browser
+from kvmnb.forms.fields import Entered
+from kvmnb.forms.form import Form
+from kvmnb.forms.goals import Goal, goal_of
+from kvmnb.host import Host
+from kvmnb.planning import create_pool, create_volume, propose_target, remove_pool
+from kvmnb.storage import actions as act
+from kvmnb.storage.action import Action
+from kvmnb.storage.actions import ACTIONS
+from kvmnb.storage.roles import Role
+
+_POOL_COLUMNS = (
+    "name",
+    "state",
+    "autostart",
+    "type",
+    "capacity",
+    "allocation",
+    "available",
+    "volumes",
+    "target",
+)
+_VOLUME_COLUMNS = ("pool", "name", "format", "capacity", "allocation", "used_by", "chain", "path")
+
+
+def pools(host: Host) -> Board:
+    """Make the board of a host's storage pools: a table, a picture of their use, and every action on them.
+
+    Parameters
+    ----------
+    host : Host
+        One that was opened with ``readonly=False`` has the forms, too.
+
+    Returns
+    -------
+    Board
+        Shows itself in a notebook.
+    """
+    tasks: dict[str, Callable[[], Goal]] = {
+        "Set up": lambda: goal_of(create_pool, _propose_target),
+        "Take down": lambda: goal_of(remove_pool),
+        "Start": lambda: goal_of(act.StartPool),
+        "Stop": lambda: goal_of(act.StopPool),
+        "Autostart": lambda: goal_of(act.SetPoolAutostart),
+        "Refresh": lambda: goal_of(act.RefreshPool),
+        "Define": lambda: goal_of(act.DefinePool, _propose_target),
+        "Build": lambda: goal_of(act.BuildPool),
+        "Delete storage": lambda: goal_of(act.DeletePool),
+        "Undefine": lambda: goal_of(act.UndefinePool),
+    }
+    browser = Browser(host.pools, _POOL_COLUMNS, ("name",), "Storage pools")
+    return Board(host, browser, tasks, {Role.POOL: "name"})
+
+
+def volumes(host: Host, pool: str | None = None) -> Board:
+    """Make the board of a host's volumes: a table, and every action on them.
+
+    Parameters
+    ----------
+    host : Host
+        One that was opened with ``readonly=False`` has the forms, too.
+    pool : str, optional
+        The volumes of one pool; of all pools without it.
+
+    Returns
+    -------
+    Board
+        Shows itself in a notebook.
+    """
+    tasks: dict[str, Callable[[], Goal]] = {
+        "Create": lambda: goal_of(create_volume),
+        "Clone": lambda: goal_of(act.CloneVolume),
+        "Resize": lambda: goal_of(act.ResizeVolume),
+        "Upload": lambda: goal_of(act.UploadVolume),
+        "Download": lambda: goal_of(act.DownloadVolume),
+        "Wipe": lambda: goal_of(act.WipeVolume),
+        "Delete": lambda: goal_of(act.DeleteVolume),
+    }
+    browser = Browser(partial(host.volumes, pool), _VOLUME_COLUMNS, ("pool", "name"), "Volumes")
+    return Board(host, browser, tasks, {Role.POOL: "pool", Role.VOLUME: "name"})
+
+
+def action(kind: Callable[..., Action], host: Host, **entered: Entered) -> Form:
+    """Make the form of any action, or of any recipe.
+
+    Parameters
+    ----------
+    kind : callable
+        An action's class, such as `kvmnb.CloneVolume`, or a recipe, such as `kvmnb.create_pool`.
+    host : Host
+        Where.
+    **entered : str or bool
+        What stands in its fields at first.
+
+    Returns
+    -------
+    Form
+        Shows itself in a notebook.
+
+    Raises
+    ------
+    BadValue
+        It is neither.
+    """
+    if kind not in {*ACTIONS.values(), create_pool, remove_pool, create_volume}:
+        raise BadValue(f"{kind!r} is no action", "give the class of one, such as kvmnb.CloneVolume")
+    form = Form(goal_of(kind), host)
+    unknown = sorted(entered.keys() - form.fields.keys())
+    if unknown:
+        raise BadValue(
+            f"The form has no field {', '.join(unknown)}", f"the fields are: {', '.join(form.fields)}"
+        )
+    if entered:
+        form.fill(**entered)
+    return form
+
+
+def _propose_target(host: Host, entered: Mapping[str, Entered]) -> dict[str, str]:
+    name = str(entered.get("name", ""))
+    if not name or entered.get("type") not in {"dir", "fs", "netfs"} or "/" in name:
+        return {}
+    try:
+        return {"target": propose_target(host, name)}
+    except BadValue:  # a user's own daemon elsewhere: nobody can know from here
+        return {}

@@ -9,6 +9,7 @@ from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
 import docstring_parser
+import pandas as pd
 
 from kvmnb.errors import BadValue
 from kvmnb.storage.roles import Role
@@ -69,6 +70,14 @@ class Field:
         if self.flag:
             return bool(self.default)
         return "" if self.default in {None, 0} else str(self.default)
+
+    def entry(self, value: object) -> Entered:
+        """Give what a person would enter for a value, such as that of a row of a frame."""
+        if self.flag:
+            return bool(value)
+        if self.role is Role.WORD and isinstance(value, bool):
+            return self.name if value else ""
+        return "" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
 
     def read(self, entered: Entered) -> Value | None:
         """Give what was entered as a value; None for nothing.

@@ -103,11 +103,11 @@ class Form:
     def _repr_mimebundle_(self, **how: Any) -> Any:  # noqa: ANN401 - as Jupyter's display calls it
         return self.view._repr_mimebundle_(**how)
 
-    def fill(self, **entered: Entered) -> None:
+    def fill(self, **values: object) -> None:
         """Enter values, such as those of a selected row; fields that the form does not have are left out."""
-        for name, value in entered.items():
+        for name, value in values.items():
             if name in self.fields:
-                self.fields[name].put(value)
+                self.fields[name].put(self.fields[name].field.entry(value))
         self.look()
 
     @property
@@ -234,6 +234,7 @@ class Form:
             self._fresh = job.outcome == "done"
             self.word.value = ""
             for widget in self.fields.values():
+                widget.disable(disabled=False)
                 if widget.field.role in ASKED_FOR:
                     widget.put("", touch=False)
         try:

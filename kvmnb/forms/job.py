@@ -1,7 +1,8 @@
 """Long work of a form: in a thread of its own, drawn by the event loop, stopped when that is asked for.
 
 ipykernel shows nothing that a thread prints, and a widget must be changed by one thread only: the thread that
-works writes down how far it is, and a task of the loop on which the button was clicked draws it.
+works writes down how far it is, and a task of the loop on which the button was clicked draws it. That loop
+can be busy with a long cell, or gone with a page that was closed: then the thread itself draws the end.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Generic, Literal, TypeVar
 from weakref import WeakSet
 
@@ -26,7 +27,7 @@ _T = TypeVar("_T")
 #: How often it is drawn, in seconds.
 _GLANCE = 0.1
 
-#: After so many seconds without a glance, the loop that was to draw is taken for gone.
+#: After so many seconds, the loop that was to draw the end is taken for busy or gone.
 _ABANDONED = 3.0
 
 #: How long the end of the kernel waits for work that was just stopped, in seconds.
@@ -78,7 +79,7 @@ class Job(Generic[_T]):
         Gets the maker of what is told of progress, as `Host.apply` takes it, and gives the result. Runs in a
         thread; it must not touch widgets.
     draw : callable
-        Gets the job, again and again while it runs and once at its end, on the loop that started it.
+        Gets the job, again and again while it runs and exactly once at its end, on the loop that started it.
     unit : str
         What is counted: ``B`` for bytes, else a word.
     """
@@ -98,8 +99,9 @@ class Job(Generic[_T]):
         self.result: _T | None = None
         self.error: BaseException | None = None
         self._ended = Event()
-        self._drawn = False
-        self._glanced = time.monotonic()
+        self._drawn = Event()
+        self._drawing = Lock()
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def outcome(self) -> Literal["running", "done", "cancelled", "failed"]:
@@ -114,11 +116,6 @@ class Job(Generic[_T]):
         return "cancelled" if stopped else "failed"
 
     @property
-    def abandoned(self) -> bool:
-        """Whether it has ended and nobody has drawn that, since the loop that was to do it has gone."""
-        return self._ended.is_set() and not self._drawn and time.monotonic() - self._glanced > _ABANDONED
-
-    @property
     def cancelling(self) -> bool:
         """Whether it was asked to stop."""
         return self._cancel.is_set()
@@ -127,16 +124,17 @@ class Job(Generic[_T]):
         """Begin, and return at once; where no event loop runs, do it all."""
         # Daemonic: the end of the kernel asks it to stop, and waits a while, but not for ever.
         context = copy_context()
-        self._thread = Thread(target=context.run, args=(self._run,), daemon=True, name="kvmnb form")
         _running.add(self)
-        self._thread.start()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
+            self._thread = Thread(target=context.run, args=(self._run,), daemon=True, name="kvmnb form")
+            self._thread.start()
             self._thread.join()
-            self._drawn = True
-            self._draw(self)
+            self._draw_end()
             return
+        self._thread = Thread(target=context.run, args=(self._run_drawn,), daemon=True, name="kvmnb form")
+        self._thread.start()
         self._task = loop.create_task(self._watch())
 
     def cancel(self) -> None:
@@ -157,6 +155,18 @@ class Job(Generic[_T]):
             self._ended.set()
             _running.discard(self)
 
+    def _run_drawn(self) -> None:
+        self._run()
+        if not self._drawn.wait(_ABANDONED):
+            self._draw_end()
+
+    def _draw_end(self) -> None:
+        with self._drawing:
+            if self._drawn.is_set():
+                return
+            self._drawn.set()
+        self._draw(self)
+
     def _progress(self, words: str) -> Progress:
         state = self.state = State(words, unit=self._unit)
 
@@ -167,11 +177,9 @@ class Job(Generic[_T]):
 
     async def _watch(self) -> None:
         while not self._ended.is_set():
-            self._glanced = time.monotonic()
             self._draw(self)
             await asyncio.sleep(_GLANCE)
-        self._drawn = True
-        self._draw(self)
+        self._draw_end()
 
 
 @atexit.register

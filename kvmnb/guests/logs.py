@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvmnb.errors import BadValue
-from kvmnb.guests.asking import Answer, ask_files
+from kvmnb.guests.asking import Answer, ask_files, guest_path
+from kvmnb.guests.inside import inside
 from kvmnb.host import Host
 from kvmnb.schema import LOGS, returns
 
@@ -26,6 +29,9 @@ LOGS_OF_SYSTEMS = (
 )
 _JOURNAL = "/var/log/journal"
 _FIELDS = ("MESSAGE", "SYSLOG_IDENTIFIER", "_COMM", "_PID")
+
+#: Of a mounted file so many of its last bytes are read at most.
+_TAIL = 1 << 20
 
 _REASONS = {
     "empty": "there is nothing in it",
@@ -60,20 +66,76 @@ def tail_logs(host: Host, guest: str, lines: int = 20, device: str | None = None
     kvmnb.errors.Refused
         A disk is missing, or is written to at the moment.
     """
+    return _asked(host, guest, device, lines, logs=LOGS_OF_SYSTEMS, journals=[_JOURNAL])
+
+
+@returns(LOGS)
+def tail_file(host: Host, guest: str, path: str, lines: int = 20, device: str | None = None) -> pd.DataFrame:
+    """Give the last lines of any text file of a guest, whether it runs or not, and without FUSE.
+
+    Parameters
+    ----------
+    host, guest, lines, device
+        As for `tail_logs`.
+    path : str
+        The file in the guest; its name must be UTF-8. Of a file at most the last MiB is read.
+
+    Raises
+    ------
+    kvmnb.errors.BadValue
+        The path cannot be asked for.
+    kvmnb.errors.NotFound, kvmnb.errors.Refused
+        As for `tail_logs`; a file that is not there is a row that says so.
+    """
+    where = guest_path(path)
+    try:
+        where.encode()
+    except UnicodeEncodeError as error:
+        raise BadValue(f"The name {where!r} is not UTF-8", "copy the file out instead") from error
+    return _asked(host, guest, device, lines, logs=[where], journals=[])
+
+
+@returns(LOGS)
+def tail_mounted(root: Path, path: str, lines: int = 20) -> pd.DataFrame:
+    """Give the last lines of a text file of a guest that is mounted.
+
+    Parameters
+    ----------
+    root : Path
+        What `kvmnb.mount` gave.
+    path : str
+        The file in the guest; links are followed within the guest. At most the last MiB is read.
+    lines : int
+        How many lines.
+
+    Raises
+    ------
+    kvmnb.errors.BadValue, kvmnb.errors.NotFound
+        As for `kvmnb.inside`.
+    """
+    _require_lines(lines)
+    file = inside(root, path)
+    answer: Answer = {"log": guest_path(path), "status": "no file"}
+    if file.is_file():
+        with file.open("rb") as opened:
+            opened.seek(max(0, file.stat().st_size - _TAIL))
+            answer |= {"status": "ok", "text": os.fsdecode(opened.read(_TAIL))}
+    told = ({**row, "guest": None, "source": "mount"} for row in _rows(answer, [], lines))
+    return LOGS.build(told, guest=None, device=None, read_at=time.time_ns())
+
+
+def _require_lines(lines: int) -> None:
     if lines < 1:
         raise BadValue(f"{lines} lines are no lines", "ask for at least one")
+
+
+def _asked(
+    host: Host, guest: str, device: str | None, lines: int, *, logs: Sequence[str], journals: Sequence[str]
+) -> pd.DataFrame:
+    _require_lines(lines)
     answers: list[Answer] = []
-    ask_files(
-        host,
-        guest,
-        device,
-        answers.append,
-        task="logs",
-        logs=LOGS_OF_SYSTEMS,
-        journals=[_JOURNAL],
-        lines=lines,
-        fields=_FIELDS,
-    )
+    asked: dict[str, Any] = {"logs": logs, "journals": journals, "lines": lines, "fields": _FIELDS}
+    ask_files(host, guest, device, answers.append, task="logs", **asked)
     rows = [row for answer in answers if answer["event"] == "log" for row in _rows(answer, answers, lines)]
     told = ({**row, "guest": guest, "source": "appliance"} for row in rows)
     return LOGS.build(told, guest=guest, device=device, read_at=time.time_ns())

@@ -8,13 +8,33 @@ from typing import Any
 import ipywidgets as ipw
 import pandas as pd
 
+from kvmnb.errors import KvmnbError
 from kvmnb.forms import view
 from kvmnb.forms.browse import Browser
 from kvmnb.forms.fields import Entered
 from kvmnb.forms.form import Form
 from kvmnb.forms.goals import Goal
+from kvmnb.forms.job import Job
 from kvmnb.host import Host
 from kvmnb.storage.roles import Role
+
+
+def read_in_job(read: Callable[[], pd.DataFrame], done: Callable[[pd.DataFrame | KvmnbError], None]) -> None:
+    """Read a frame in a thread, for a `Browser`: many volumes take a while."""
+
+    def work(_progress: object) -> pd.DataFrame | KvmnbError:
+        try:
+            return read()
+        except KvmnbError as error:
+            return error
+
+    def draw(job: Job[pd.DataFrame | KvmnbError]) -> None:
+        if job.error is not None:
+            raise job.error
+        if job.result is not None:
+            done(job.result)
+
+    Job(work, draw).start()
 
 
 class Board:
@@ -48,6 +68,7 @@ class Board:
         host: Host,
         browser: Browser,
         tasks: Mapping[str, Callable[[], Goal]],
+        *,
         row: Mapping[Role, str],
         beside: Sequence[ipw.Widget] = (),
         after: Callable[[], None] | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from kvmnb.errors import BadValue
-from kvmnb.forms.board import Board
+from kvmnb.forms.board import Board, read_in_job
 from kvmnb.forms.browse import Browser
 from kvmnb.forms.fields import Entered
 from kvmnb.forms.form import Form
@@ -29,6 +29,7 @@ _POOL_COLUMNS = (
     "volumes",
     "target",
 )
+_GUEST_COLUMNS = ("name", "state", "persistent", "autostart", "vcpus", "memory", "disks")
 _VOLUME_COLUMNS = ("pool", "name", "format", "capacity", "allocation", "used_by", "chain", "path")
 
 
@@ -57,8 +58,8 @@ def pools(host: Host) -> Board:
         "Delete storage": lambda: goal_of(act.DeletePool),
         "Undefine": lambda: goal_of(act.UndefinePool),
     }
-    browser = Browser(host.pools, _POOL_COLUMNS, ("name",), "Storage pools")
-    return Board(host, browser, tasks, {Role.POOL: "name"})
+    browser = Browser(host.pools, _POOL_COLUMNS, ("name",), "Storage pools", read_in_job)
+    return Board(host, browser, tasks, row={Role.POOL: "name"})
 
 
 def volumes(host: Host, pool: str | None = None) -> Board:
@@ -85,8 +86,31 @@ def volumes(host: Host, pool: str | None = None) -> Board:
         "Wipe": lambda: goal_of(act.WipeVolume),
         "Delete": lambda: goal_of(act.DeleteVolume),
     }
-    browser = Browser(partial(host.volumes, pool), _VOLUME_COLUMNS, ("pool", "name"), "Volumes")
-    return Board(host, browser, tasks, {Role.POOL: "pool", Role.VOLUME: "name"})
+    browser = Browser(partial(host.volumes, pool), _VOLUME_COLUMNS, ("pool", "name"), "Volumes", read_in_job)
+    return Board(host, browser, tasks, row={Role.POOL: "pool", Role.VOLUME: "name"})
+
+
+def guests(host: Host) -> Board:
+    """Make the board of a host's guests: a table, and starting, turning off, defining and forgetting them.
+
+    Parameters
+    ----------
+    host : Host
+        One that was opened with ``readonly=False`` has the forms, too.
+
+    Returns
+    -------
+    Board
+        Shows itself in a notebook.
+    """
+    tasks: dict[str, Callable[[], Goal]] = {
+        "Start": lambda: goal_of(act.StartGuest),
+        "Shut off": lambda: goal_of(act.ShutOffGuest),
+        "Define": lambda: goal_of(act.DefineGuest),
+        "Undefine": lambda: goal_of(act.UndefineGuest),
+    }
+    browser = Browser(host.guests, _GUEST_COLUMNS, ("name",), "Guests", read_in_job)
+    return Board(host, browser, tasks, row={Role.GUEST: "name"})
 
 
 def action(kind: Callable[..., Action], host: Host, **entered: Entered) -> Form:

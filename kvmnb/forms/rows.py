@@ -105,10 +105,13 @@ def find(frame: pd.DataFrame, key: Mapping[str, str]) -> int | None:
     """Give the place of the row that is known by a key; None where there is no such row."""
     if not key or not set(key) <= set(frame.columns):
         return None
-    same = pd.Series(True, index=range(len(frame)))
-    for name, value in key.items():
-        same &= [not pd.isna(cell) and str(cell) == value for cell in frame[name]]
-    return int(same.idxmax()) if same.any() else None
+    there = zip(*(frame[name] for name in key), strict=True)
+    wanted = tuple(key.values())
+    return next((at for at, cells in enumerate(there) if _texts(cells) == wanted), None)
+
+
+def _texts(cells: tuple[Any, ...]) -> tuple[str | None, ...]:
+    return tuple(None if pd.isna(cell) else str(cell) for cell in cells)
 
 
 def count_words(frame: pd.DataFrame) -> str:

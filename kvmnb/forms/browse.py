@@ -29,9 +29,11 @@ _STYLE = """<style>
 .kvmnb-browser .kvmnb-old { color: var(--jp-error-color1, #b00020); font-weight: 600; }
 .kvmnb-browser div.dt-container { background: transparent; color: var(--jp-content-font-color1, #212121); }
 .kvmnb-browser table.dataTable { font-size: var(--jp-ui-font-size1, 13px); }
-.kvmnb-browser table.dataTable td { white-space: normal; overflow-wrap: anywhere; min-width: 6em;
-  max-width: 26em; }
-.kvmnb-browser table.dataTable td.kvmnb-whole { white-space: nowrap; min-width: 0; }
+.kvmnb-browser .itables_anywidget { background: transparent; }
+.kvmnb-browser table.dataTable td { white-space: normal; overflow-wrap: anywhere; max-width: 26em; }
+.kvmnb-browser table.dataTable td.kvmnb-key { min-width: 11em; }
+.kvmnb-browser table.dataTable td.kvmnb-text { min-width: 7em; }
+.kvmnb-browser table.dataTable td.kvmnb-whole { white-space: nowrap; }
 .kvmnb-browser table.dataTable .select-checkbox { min-width: 1.6em; width: 1.6em; cursor: pointer; }
 .kvmnb-browser .kvmnb-bar { letter-spacing: 0; font-family: var(--jp-code-font-family, monospace); }
 .kvmnb-browser tr:focus-visible, .kvmnb-browser [role=button]:focus-visible {
@@ -40,7 +42,7 @@ _STYLE = """<style>
 
 # The table's rows take the keys that move and choose, which JupyterLab would take for its cells; and rows
 # say to a screen reader which one is chosen, which the widget shows to eyes alone.
-_READY = JavascriptFunction("""function () {
+_DRAWN = JavascriptFunction("""function () {
   const api = this.api(), table = api.table().node(), box = api.table().container();
   box.setAttribute("data-lm-suppress-shortcuts", "true");
   table.setAttribute("role", "grid");
@@ -48,7 +50,7 @@ _READY = JavascriptFunction("""function () {
   const mark = () => api.rows({page: "current"}).every(function () {
     this.node().setAttribute("aria-selected", this.node().classList.contains("selected"));
   });
-  api.on("draw select deselect", mark);
+  api.off("select.kvmnb deselect.kvmnb").on("select.kvmnb deselect.kvmnb", mark);
   mark();
 }""")
 
@@ -63,10 +65,12 @@ _RECALL = JavascriptFunction(
 
 
 def _inline(read: Callable[[], pd.DataFrame], done: Done) -> None:
+    outcome: pd.DataFrame | KvmnbError
     try:
-        done(read())
+        outcome = read()
     except KvmnbError as error:
-        done(error)
+        outcome = error
+    done(outcome)
 
 
 class Browser:
@@ -181,23 +185,31 @@ class Browser:
         else:
             old = f"The figures below are old: {at}." if at else "Nothing was read yet."
             why = escape(printable(str(error)))
-            said = f"<div class='kvmnb-read' role='alert'><span class='kvmnb-old'>✗ {why}</span> {escape(old)}</div>"
+            said = f"<span class='kvmnb-old'>✗ {why}</span> {escape(old)}"
+            said = f"<div class='kvmnb-read' role='alert'>{said}</div>"
         self.said.value = said
 
     def _options(self, made: Rows) -> dict[str, Any]:
         """Give all that the widget is told; what it is not told anew it forgets."""
-        ready = _READY.replace("LABEL", _quoted(printable(self._label)))
+        drawn = _DRAWN.replace("LABEL", _quoted(printable(self._label)))
         return {
             "allow_html": True,  # every cell was escaped when its row was written
             "autoWidth": False,
             "classes": "display compact",
-            "columnDefs": made.definitions(),
-            "initComplete": JavascriptFunction(ready),
+            "columnDefs": made.definitions(self._key),
+            "drawCallback": JavascriptFunction(drawn),
             "language": {
-                "search": f"Search {printable(self._label)}:".replace("<", ""),
+                "search": escape(f"Search {printable(self._label)}:"),
                 "emptyTable": "There are none.",
                 "zeroRecords": "None of them matches.",
                 "lengthMenu": "_MENU_ rows",
+            },
+            # Not the widget's own, which it leaves out where all rows fit on a page.
+            "layout": {
+                "topStart": "search",
+                "topEnd": "pageLength",
+                "bottomStart": "info",
+                "bottomEnd": "paging",
             },
             "lengthMenu": [_PAGE, 50, 200],
             "maxBytes": 0,

@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from kvmnb import schema
 from kvmnb.errors import BadValue
 from kvmnb.notebook.tables import UNKNOWN, bar, show
 
 #: A column of bars, added where both the size and what is taken of it are shown.
 USE = "use"
+
+#: Texts of a column of which none has more characters stay on one line.
+_SHORT = 16
 
 #: Why a row is not whole; shown where any is not.
 _WHY = ("status", "problem")
@@ -27,8 +29,8 @@ class Rows:
     Parameters
     ----------
     cells : pandas.DataFrame
-        Per row the mark of the chosen row, empty; then each column as HTML; then, under the name of each
-        column, its place in the order of that column, from 0, where what is not known comes first.
+        Per row an empty cell, for the mark of the chosen row; then each column as HTML; then for each of them
+        the row's place in its order, 0 where it is not known.
     right : tuple of str
         The columns that are aligned to the right.
     columns : tuple of str
@@ -39,8 +41,14 @@ class Rows:
     right: tuple[str, ...]
     columns: tuple[str, ...]
 
-    def definitions(self) -> list[dict[str, Any]]:
-        """Say to the widget, in its own words, how its columns are shown, searched and sorted."""
+    def definitions(self, key: Sequence[str]) -> list[dict[str, Any]]:
+        """Say to the widget, in its own words, how its columns are shown, searched and sorted.
+
+        Parameters
+        ----------
+        key : sequence of str
+            The columns that a row is known by, which get more room.
+        """
         shown = len(self.columns)
         found: list[dict[str, Any]] = [
             {"targets": 0, "className": "select-checkbox", "orderable": False, "searchable": False},
@@ -48,8 +56,11 @@ class Rows:
         ]
         for at, name in enumerate(self.columns, 1):
             side = "dt-right" if name in self.right else "dt-left"
-            whole = " kvmnb-whole" if name in self.right or name == USE else ""
-            found.append({"targets": at, "orderData": [at + shown], "className": side + whole})
+            short = max((len(text) for text in self.cells[name]), default=0) <= _SHORT
+            room = "whole" if short or name in self.right or name == USE else "key" if name in key else "text"
+            # The place decides; the text is named after it so that the heading shows what was sorted by.
+            order = [at + shown, at]
+            found.append({"targets": at, "orderData": order, "className": f"{side} kvmnb-{room}"})
         return found
 
 
@@ -112,12 +123,6 @@ def find(frame: pd.DataFrame, key: Mapping[str, str]) -> int | None:
 
 def _texts(cells: tuple[Any, ...]) -> tuple[str | None, ...]:
     return tuple(None if pd.isna(cell) else str(cell) for cell in cells)
-
-
-def count_words(frame: pd.DataFrame) -> str:
-    """Say what the rows are, such as ``storage pool``."""
-    declared = schema.FRAMES.get(str(frame.attrs.get("frame")))
-    return declared.row.split(",")[0].split(" (")[0] if declared else "row"
 
 
 def _share(capacity: Any, allocation: Any) -> float | None:  # noqa: ANN401 - cells of a frame

@@ -34,23 +34,34 @@ _STYLE = """<style>
 .kvmnb-browser table.dataTable td.kvmnb-key { min-width: 11em; }
 .kvmnb-browser table.dataTable td.kvmnb-text { min-width: 7em; }
 .kvmnb-browser table.dataTable td.kvmnb-whole { white-space: nowrap; }
+.kvmnb-browser table.dataTable > tbody > tr.selected > * { box-shadow: none;
+  background: var(--jp-brand-color1, #1976d2); color: var(--jp-ui-inverse-font-color1, #fff); }
 .kvmnb-browser table.dataTable .select-checkbox { min-width: 1.6em; width: 1.6em; cursor: pointer; }
+.kvmnb-browser div.dt-container .dt-paging .dt-paging-button.disabled {
+  color: var(--jp-content-font-color2, #555) !important; }
+.kvmnb-browser div.dt-container .dt-paging .dt-paging-button.current { font-weight: 600;
+  background: var(--jp-layout-color2, #eee); color: var(--jp-content-font-color1, #212121) !important; }
 .kvmnb-browser .kvmnb-bar { letter-spacing: 0; font-family: var(--jp-code-font-family, monospace); }
 .kvmnb-browser tr:focus-visible, .kvmnb-browser [role=button]:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: -2px; }
 </style>"""
 
-# The table's rows take the keys that move and choose, which JupyterLab would take for its cells; and rows
-# say to a screen reader which one is chosen, which the widget shows to eyes alone.
+# What can have the focus keeps its keys, which JupyterLab would take for its cells: the arrows, even "d d".
+# And rows say to a screen reader which one is chosen, which the widget shows to eyes alone.
 _DRAWN = JavascriptFunction("""function () {
   const api = this.api(), table = api.table().node(), box = api.table().container();
-  box.setAttribute("data-lm-suppress-shortcuts", "true");
   table.setAttribute("role", "grid");
   table.setAttribute("aria-label", LABEL);
-  const mark = () => api.rows({page: "current"}).every(function () {
-    this.node().setAttribute("aria-selected", this.node().classList.contains("selected"));
-  });
-  api.off("select.kvmnb deselect.kvmnb").on("select.kvmnb deselect.kvmnb", mark);
+  const mark = () => {
+    for (const part of box.querySelectorAll("tbody tr, [tabindex], button, input, select")) {
+      part.setAttribute("data-lm-suppress-shortcuts", "true");
+    }
+    for (const row of api.rows({page: "current"}).nodes().toArray()) {
+      row.setAttribute("aria-selected", row.classList.contains("selected"));
+    }
+  };
+  const when = ["draw", "select", "deselect"].map((event) => event + ".kvmnb").join(" ");
+  api.off(when).on(when, mark);
   mark();
 }""")
 

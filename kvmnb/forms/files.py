@@ -129,6 +129,7 @@ class Files:
         self.browser.show(LS.build([]))
         self.text.value = ""
         self._show_place()
+        self._enable()
         if self.where.guest and mounted_at(self.where) is not None:
             self.go(self.where)
 

@@ -1,0 +1,100 @@
+"""Looking into a guest and mounting it from the view, with real appliances."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Timer
+
+import pytest
+
+import kvmnb
+from kvmnb.forms.job import Job
+from kvmnb.forms.mounting import hold, release
+from kvmnb.forms.mounts import MountsView, mounts
+from kvmnb.forms.rows import rows
+from tests.guests import tree
+from tests.guests.conftest import house, images
+from tests.guests.house import House
+
+__all__ = ["house", "images"]
+
+
+@pytest.fixture
+def shown(house: House) -> Iterator[MountsView]:
+    """Give the view of a host with a guest; nothing stays mounted."""
+    house.guest("vm1")
+    yield mounts(house.host)
+    for path in kvmnb.mounts()["path"]:
+        release(path)
+
+
+def _names(shown: MountsView) -> list[str]:
+    return list(shown.files.browser.frame["name"])
+
+
+def _choose(shown: MountsView, name: str) -> None:
+    shown.files.browser.table.selected_rows = [_names(shown).index(name)]
+
+
+def test_without_a_mount(shown: MountsView, house: House, tmp_path: Path) -> None:
+    before = house.sums()
+    files = shown.files
+    assert [value for _label, value in files.guest.options] == ["", "vm1"]
+    assert files.list.disabled
+    files.guest.value = "vm1"
+    assert not files.list.disabled
+    assert (files.open.disabled, files.up.disabled) == (True, True)
+    files.path.value = "/etc"
+    assert files.where.path == "/etc"
+    assert "/etc of guest 'vm1', not mounted" in files.place.value.replace("&#x27;", "'")
+    _choose(shown, "hostname")
+    files.tail.click()
+    assert "<pre" in files.text.value
+    assert shown.copy_out.view.layout.display == ""
+    shown.copy_out.fill(folder=str(tmp_path))
+    assert shown.copy_out.draft.ready
+    shown.copy_out.run()
+    assert (tmp_path / "hostname").read_text() == "vm1.example\n"
+    assert house.sums() == before
+
+
+def test_through_a_mount(shown: MountsView, house: House) -> None:
+    files = shown.files
+    files.guest.value = "vm1"
+    assert shown.mount.entered["guest"] == "vm1"
+    assert shown.mount.draft.ready, shown.mount.draft
+    shown.mount.run()
+    (row,) = kvmnb.mounts().to_dict("records")
+    assert (row["guest"], row["readonly"], row["status"]) == ("vm1", True, "mounted")
+    _choose(shown, "hostile")
+    files.open.click()
+    assert files.where.path == "/hostile"
+    assert len(_names(shown)) == len(tree.NAMES)
+    assert not any("<img" in name for name in rows(files.browser.frame, ("name",)).cells["name"])
+    files.up.click()
+    assert files.where.path == "/"
+    files.path.value = "/nowhere"
+    assert "There is no" in files.browser.said.value
+    assert files.where.path == "/"
+    shown.mount.fill(readonly=False)
+    assert "is mounted already" in shown.mount.draft.beside["readonly"][0]
+    shown.browser.table.selected_rows = [0]
+    assert shown.unmount.draft.ready
+    shown.unmount.run()
+    assert kvmnb.mounts().empty
+    assert "✓ Done" in shown.unmount.result.value
+    subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", house.folder / "vm1.qcow2"], check=True)
+
+
+def test_cancelled_while_it_mounts_nothing_is_left(house: House) -> None:
+    house.guest("vm1")
+    job = Job(lambda _progress: hold(house.host, "vm1"), lambda _job: None)
+    Timer(1.0, job.cancel).start()
+    job.start()
+    assert job.outcome == "cancelled"
+    assert kvmnb.mounts().empty
+    assert not list((house.daemon.home / "kvmnb/mounts").glob("*"))
+    serving = subprocess.run(["pgrep", "-f", f"guestmount.*{house.folder}"], check=False, capture_output=True)
+    assert not serving.stdout

@@ -22,6 +22,7 @@ from .images.ready import check_place as check_place
 from .images.ready import propose_place as propose_place
 from .notebook.charts import chart_growth as chart_growth
 from .notebook.charts import chart_layers as chart_layers
+from .notebook.charts import chart_pools as chart_pools
 from .notebook.charts import chart_sizes as chart_sizes
 from .notebook.charts import chart_speed as chart_speed
 from .notebook.comparison import about_comparison as about_comparison

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from html import escape
 from textwrap import wrap
 from typing import Any
 
@@ -149,6 +150,13 @@ class Chart(Figure):
         picture = base64.b64encode(self._png()).decode()
         about = {"alt": self.alt, "width": wide, "height": tall}
         return {"image/png": picture, "text/plain": self.alt}, {"image/png": about}
+
+    def html(self) -> str:
+        """Give the picture as HTML, with its words for readers who cannot see it."""
+        picture = base64.b64encode(self._png()).decode()
+        wide = round(self.get_figwidth() * DPI)
+        how = f"style='width: {wide}px; max-width: 100%; height: auto'"
+        return f"<img alt='{escape(self.alt)}' {how} src='data:image/png;base64,{picture}'>"
 
     def _png(self) -> bytes:
         """Draw it, in a palette of its few colours: a third of the size, and notebooks keep every picture."""

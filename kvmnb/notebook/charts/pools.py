@@ -1,0 +1,212 @@
+"""How full storage pools are, and how much of them is promised to guests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from kvmnb.errors import BadValue
+from kvmnb.notebook.charts import words
+from kvmnb.notebook.charts.figure import INK, PAPER, PLAIN, SMALL, SOFT, WIDTH, Chart, finish, look, width_of
+from kvmnb.notebook.tables import UNKNOWN
+from kvmnb.schema import POOLS, VOLUMES
+from kvmnb.units import format_size
+
+_ROW, _HEAD, _AXIS, _SIDE = 0.36, 0.34, 0.5, 0.12  # inches
+_TALL = 0.58  # of a row
+
+#: How each part of a bar looks: apart in grey, and by its hatch.
+LOOKS: dict[str, dict[str, Any]] = {
+    "allocated": {"facecolor": "#0b4f7d", "edgecolor": INK, "hatch": "", "lw": 0.8},
+    "free": {"facecolor": PAPER, "edgecolor": INK, "hatch": "", "lw": 0.8},
+}
+_PROMISED: dict[str, Any] = {"marker": "D", "ms": 7.0, "mfc": "#ffb000", "mec": INK, "mew": 1.2, "ls": ""}
+
+#: What is promised beyond so many times a pool's size is drawn at the edge, as an arrow.
+FARTHEST = 2.0
+
+
+@dataclass(frozen=True)
+class _Pool:
+    name: str
+    state: str
+    capacity: float
+    allocation: float
+    promised: float
+
+    @property
+    def known(self) -> bool:
+        return self.capacity > 0 and not np.isnan(self.allocation)
+
+    def share(self, size: float) -> float:
+        return size / self.capacity if self.known else np.nan
+
+
+def chart_pools(pools: pd.DataFrame, volumes: pd.DataFrame | None = None) -> Chart:
+    """Draw how much of each storage pool is allocated and how much is free, the fullest pool first.
+
+    Each pool has a bar as long as the pool is large, whatever its size: the scale counts in parts of it. A
+    diamond stands at what its volumes may grow to together; right of the bar's end, that is more than there
+    is. The sizes stand beside it.
+
+    Parameters
+    ----------
+    pools : pandas.DataFrame
+        The frame ``pools``.
+    volumes : pandas.DataFrame, optional
+        The frame ``volumes``, of the same hosts; without it nothing is said of what is promised.
+
+    Returns
+    -------
+    Chart
+        A matplotlib figure that shows itself in a notebook; ``alt`` says in words what it shows.
+
+    Raises
+    ------
+    BadValue
+        A frame is another one, or there is no pool.
+    """
+    words.expect(pools, POOLS, ["host", "name", "state", "capacity", "allocation"], "chart_pools")
+    if volumes is not None:
+        words.expect(volumes, VOLUMES, ["host", "pool", "capacity"], "chart_pools")
+    if pools.empty:
+        raise BadValue("There is no pool to draw", "define one, or look at another host")
+    rows = sorted(
+        _read(pools, volumes), key=lambda row: (not row.known, -row.share(row.allocation), row.name)
+    )
+    with look():
+        return finish(_draw(rows, volumes is not None, words.origin(pools).replace("Measured", "Read")))
+
+
+def _read(pools: pd.DataFrame, volumes: pd.DataFrame | None) -> list[_Pool]:
+    promised = [np.nan] * len(pools)
+    if volumes is not None:
+        keys = zip(volumes["host"], volumes["pool"], words.numbers(volumes["capacity"]), strict=True)
+        sums: dict[tuple[Any, Any], float] = {}
+        for host, pool, capacity in keys:  # one that is not known makes the sum unknown
+            sums[host, pool] = sums.get((host, pool), 0.0) + capacity
+        promised = [sums.get(key, 0.0) for key in zip(pools["host"], pools["name"], strict=True)]
+    names = words.names(pools.assign(candidate=pools["name"]))
+    states = [words.drawable(state, 20) for state in pools["state"]]
+    sizes = (words.numbers(pools[column]) for column in ("capacity", "allocation"))
+    return list(map(_Pool, names, states, *sizes, promised))
+
+
+def _draw(rows: list[_Pool], promised: bool, origin: str) -> Chart:
+    heads = ["allocated", "free", "size", *(["promised"] if promised else [])]
+    texts = [_figures(row)[: len(heads)] for row in rows]
+    high = len(rows) * _ROW
+    chart = Chart("How full the storage pools are", _alt(rows, promised), _AXIS + high + _HEAD, origin)
+    left = 2 * _SIDE + max(width_of(row.name) for row in rows)
+    wide = [
+        max(width_of(text) for text in (head, *(line[column] for line in texts))) + 0.3
+        for column, head in enumerate(heads)
+    ]
+    axes = chart.place(left, _AXIS, WIDTH - left - sum(wide) - 2 * _SIDE, high)
+    _scale(axes, rows)
+    for at, row in enumerate(rows):
+        _bar(axes, at, row)
+    _tabulate(chart.place(WIDTH - sum(wide) - _SIDE, _AXIS, sum(wide), high), heads, texts, wide)
+    return chart
+
+
+def _reach(rows: list[_Pool]) -> float:
+    """Give how far the scale goes: to what is promised, within reason, and at least to the bars' ends."""
+    shares = [row.share(max(row.promised, row.allocation)) for row in rows if not np.isnan(row.promised)]
+    return float(min(FARTHEST, np.nanmax([1.0, *shares])))
+
+
+def _scale(axes: Axes, rows: list[_Pool]) -> None:
+    reach = _reach(rows)
+    axes.set_xlim(0, reach * 1.04)
+    step = 0.25 if reach <= 1.5 else 0.5
+    ticks = [step * count for count in range(int(reach / step + 1e-9) + 1)]
+    axes.set_xticks(ticks, [f"{tick:.0%}".replace("%", " %") for tick in ticks])
+    axes.set_xlabel("of each pool's size")
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.tick_params(axis="y", length=0, labelsize=PLAIN, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+
+
+def _bar(axes: Axes, at: int, row: _Pool) -> None:
+    if not row.known:
+        said = f"{row.state}, so not known" if row.state not in {"running", UNKNOWN} else "not known"
+        axes.text(0.01, at, said, va="center_baseline", size=SMALL, color=SOFT, backgroundcolor=PAPER)
+        return
+    taken = min(1.0, row.share(row.allocation))
+    axes.barh(at, taken, _TALL, label="allocated", **LOOKS["allocated"])
+    axes.barh(at, 1 - taken, _TALL, left=taken, label="free", **LOOKS["free"])
+    if row.promised > 0:
+        beyond = {"marker": ">"} if row.share(row.promised) > FARTHEST else {}
+        place = min(FARTHEST, row.share(row.promised))
+        axes.plot([place], [at], **(_PROMISED | beyond), label="promised", clip_on=False)
+
+
+def _percent(share: float) -> str:
+    """Write a share; nearly full is not full, and nearly nothing is not nothing.
+
+    Examples
+    --------
+    >>> _percent(0.4), _percent(0.999), _percent(0.001), _percent(1)
+    ('40 %', '99 %', '1 %', '100 %')
+    """
+    rounded = round(share * 100)
+    if 0 < share < 1:
+        rounded = min(99, max(1, rounded))
+    return f"{rounded} %"
+
+
+def _figures(row: _Pool) -> list[str]:
+    left = row.capacity - row.allocation
+    sizes = [row.allocation, left, row.capacity, row.promised if row.known else np.nan]
+    written = [UNKNOWN if np.isnan(size) else format_size(int(size)) for size in sizes]
+    if row.known:
+        written[0] += f", {_percent(row.share(row.allocation))}"
+        if row.promised > row.capacity:
+            written[3] += f", {_percent(row.share(row.promised))}"
+    return written
+
+
+def _tabulate(table: Axes, heads: list[str], texts: list[list[str]], wide: list[float]) -> None:
+    """Write the figures into columns, whose heads show what the parts of the bars stand for."""
+    table.set_axis_off()
+    table.set_xlim(0, sum(wide))
+    table.set_ylim(len(texts) - 0.5, -0.5)
+    above = -0.5 - 0.16 / _ROW
+    for column, head in enumerate(heads):
+        right = sum(wide[: column + 1])
+        table.text(right, above, head, ha="right", va="center", size=SMALL, color=SOFT)
+        beside = right - width_of(head, SMALL) - 0.12
+        if head in LOOKS:
+            face = {"mfc": LOOKS[head]["facecolor"], "mec": INK, "marker": "s", "ms": 7.0, "ls": ""}
+            table.plot([beside], [above], **face, clip_on=False, label=head)
+        elif head == "promised":
+            table.plot([beside], [above], **_PROMISED, clip_on=False, label=head)
+        for at, line in enumerate(texts):
+            colour = SOFT if line[column] == UNKNOWN else INK
+            table.text(right, at, line[column], ha="right", va="center_baseline", size=SMALL, color=colour)
+
+
+def _alt(rows: list[_Pool], promised: bool) -> str:
+    known = [row for row in rows if row.known]
+    said = [f"How full {words.count(len(rows), 'storage pool')} {'is' if len(rows) == 1 else 'are'}"]
+    if known:
+        shares = [row.share(row.allocation) for row in known]
+        named = words.extremes([row.name for row in known], shares, list(map(_percent, shares)))
+        said.append(f"allocated {named}")
+        taken, size = (sum(getattr(row, what) for row in known) for what in ("allocation", "capacity"))
+        said.append(f"together {format_size(int(taken))} of {format_size(int(size))}")
+    over = [f"{row.name} ({_figures(row)[3]})" for row in known if row.promised > row.capacity]
+    if over:
+        said.append(f"more is promised than there is in {words.listed(over)}")
+    elif promised and known and all(row.promised <= row.capacity for row in known):
+        said.append("no pool has promised more than it has")
+    unknown = [row.name for row in rows if not row.known]
+    left = f" Not known: {words.listed(unknown, 20)}." if unknown else ""
+    return "; ".join(said) + "." + left

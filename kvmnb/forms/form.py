@@ -17,6 +17,7 @@ from kvmnb.forms.draft import Draft, check_draft
 from kvmnb.forms.fields import Entered
 from kvmnb.forms.goals import Goal, UndoGoal
 from kvmnb.forms.job import Job
+from kvmnb.forms.keys import guard_keys
 from kvmnb.forms.widgets import FieldWidget
 from kvmnb.host import Host
 from kvmnb.notebook.tables import show
@@ -94,6 +95,7 @@ class Form:
         below = [self.plan, self.word, buttons, self.running, self.result, self.code, self.undoing]
         self.view = ipw.VBox([head, *fields, *below])
         self.view.add_class("kvmnb-form")
+        guard_keys(self.view)
         self.word.observe(lambda _change: self._changed(), "value")
         self.apply.on_click(lambda _button: self.run())
         self.again.on_click(lambda _button: self.look())

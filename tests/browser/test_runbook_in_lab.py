@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.contrast import CONTRAST, READABLE
 from tests.browser.lab import Lab, Runbook
 from tests.daemon import Daemon
 
@@ -25,32 +26,6 @@ _CELLS = [
     for cell in json.loads((Path(__file__).parents[2] / "notebooks" / _NOTEBOOK).read_text())["cells"]
     if cell["cell_type"] == "code"
 ]
-
-#: The least contrast of a text with what is behind it, as `contrast` of WCAG 2 defines it for level AA.
-_READABLE = 4.5
-
-#: Gives the least contrast of any text below a cell.
-_CONTRAST = """() => {
-    const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-    const light = (colour) => {
-        const [r, g, b] = parts(colour).map((v) => v / 255)
-            .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const behind = (element) => {
-        for (let at = element; at; at = at.parentElement) {
-            const colour = getComputedStyle(at).backgroundColor;
-            if ((parts(colour)[3] ?? 1) > 0) return colour;
-        }
-        return "rgb(255, 255, 255)";
-    };
-    const texts = [...document.querySelectorAll(".jp-OutputArea-output *")]
-        .filter((e) => [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim()));
-    return Math.min(...texts.map((e) => {
-        const [a, b] = [light(getComputedStyle(e).color), light(behind(e))];
-        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    }));
-}"""
 
 #: Gives how many outputs are wider than the place there is for them.
 _TOO_WIDE = """() => [...document.querySelectorAll(".jp-OutputArea-output")]
@@ -131,7 +106,7 @@ def test_stored_outputs_read_in_the_light_and_in_the_dark(lab: Lab) -> None:
             runbook.theme(theme)
             runbook.cell(_PLAN).scroll_into_view_if_needed()
             runbook.picture(theme.replace(" ", "_"))
-            assert runbook.page.evaluate(_CONTRAST) >= _READABLE, theme
+            assert runbook.page.evaluate(CONTRAST) >= READABLE, theme
             assert runbook.page.evaluate(_TOO_WIDE) == 0, theme
         # JupyterLab takes much out of outputs that were made elsewhere; this must be left.
         expect(runbook.output(_VOLUMES).locator("td > div[align=right]").first).to_have_text("10\u00a0GiB")

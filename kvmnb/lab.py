@@ -46,7 +46,7 @@ def lab(port: int | None, *, browser: bool, tell: Callable[[str], None]) -> None
         raise NotFound(f"There are no notebooks in {folder}", "go to a folder that has ./notebooks in it")
     if copied:
         tell(f"The runbooks were copied to {folder}, where you may change them: {len(copied)} new.")
-    port, token = _free_port(port), secrets.token_hex(24)
+    port, token = free_port(port), secrets.token_hex(24)
     waiter = threading.Thread(target=_announce, args=(port, token, folder, tell), daemon=True)
     waiter.start()
     _serve(folder, port, token, browser=browser)
@@ -76,8 +76,16 @@ def _serve(folder: Path, port: int, token: str, *, browser: bool) -> None:
     LabApp.launch_instance(arguments)
 
 
-def _free_port(wanted: int | None) -> int:
-    """Give the wanted port, or one from 8888 on, that nobody listens at."""
+def free_port(wanted: int | None) -> int:
+    """Give the wanted port, or one from 8888 on, that nobody listens at.
+
+    Raises
+    ------
+    BadValue
+        The wanted port is taken.
+    NotFound
+        None of them is free.
+    """
     for port in [wanted] if wanted is not None else range(_FIRST_PORT, _FIRST_PORT + _PORTS):
         with closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -84,6 +84,19 @@ def _lab(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _dashboard(arguments: argparse.Namespace) -> int:
+    from kvmnb.dashboard import dashboard
+
+    dashboard(
+        arguments.port,
+        uri=arguments.connect,
+        write=arguments.write,
+        browser=arguments.browser,
+        tell=say,
+    )
+    return 0
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from kvmnb.notebook.tables import printable
     from kvmnb.runbook import RunbookInterrupted, run
@@ -161,9 +174,32 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--port", type=_port, help="the port; the first free one from 8888 without it")
     lab.add_argument("--no-browser", dest="browser", action="store_false", help="only print the address")
     lab.set_defaults(function=_lab)
+    _add_dashboard(commands, connect)
     frames.add(commands, connect)
     formats.add(commands)
     return parser
+
+
+def _add_dashboard(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], connect: argparse.ArgumentParser
+) -> None:
+    dashboard = commands.add_parser(
+        "dashboard",
+        parents=[connect],
+        help="show pools, volumes and guests in a browser",
+        description="Show the notebook 05_dashboard without its code, by Voilà, on this machine "
+        "only and with a token. Nothing can be changed there unless --write is given.",
+    )
+    dashboard.add_argument("--port", type=_port, help="the port; the first free one from 8888 without it")
+    dashboard.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="only print the address"
+    )
+    dashboard.add_argument(
+        "--write",
+        action="store_true",
+        help="open the host for changes: whoever has the address may change it",
+    )
+    dashboard.set_defaults(function=_dashboard)
 
 
 def _add_run(

@@ -121,6 +121,7 @@ class Browser:
         self._label = label
         self._reading = False
         self._callbacks: list[Callable[[dict[str, str] | None], None]] = []
+        self._shown: list[Callable[[], None]] = []
         self._told: dict[str, str] | None = None
         self.frame = pd.DataFrame({name: [] for name in dict.fromkeys([*columns, *key])})
         self.said = ipw.HTML()
@@ -149,6 +150,10 @@ class Browser:
     def on_select(self, callback: Callable[[dict[str, str] | None], None]) -> None:
         """Have a callable called with `selected` whenever another row, or none, is chosen."""
         self._callbacks.append(callback)
+
+    def on_show(self, callback: Callable[[], None]) -> None:
+        """Have a callable called whenever a new ``frame`` is shown, to draw what stands beside it."""
+        self._shown.append(callback)
 
     def refresh(self) -> None:
         """Read anew; where that fails, the figures stay, and are said to be old."""
@@ -180,6 +185,8 @@ class Browser:
             self.table.update(made.cells, selected_rows=[] if at is None else [at], **self._options(made))
         self._tell()
         self._say(None)
+        for callback in list(self._shown):
+            callback()
 
     def _tell(self) -> None:
         now = self.selected

@@ -28,7 +28,7 @@ from tests.plugin import notebook_environment
 _ROOT = Path(__file__).parent.parent.parent
 #: Where pictures for people are kept; git ignores it.
 OUTPUT = _ROOT / "tests" / "output"
-_CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium"
 
 #: For a cell or a page of JupyterLab, on a machine that is busy; a healthy one answers at once.
 _PATIENCE = 30_000
@@ -42,7 +42,7 @@ _SERVER = (
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
 )
-_BROWSER = (
+BROWSER = (
     "--no-sandbox",  # Chromium refuses to run as root with one
     "--disable-gpu",
     "--disable-quic",
@@ -184,7 +184,7 @@ class Lab:
         with sync_playwright() as playwright:
             # The profile is a temporary folder of Playwright's; what else Chromium keeps goes to this home.
             home: dict[str, str | float | bool] = {**os.environ, "HOME": str(self._base)}
-            browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_BROWSER, env=home)
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER, env=home)
             page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
             page.set_default_timeout(_PATIENCE)
             runbook = Runbook(page)

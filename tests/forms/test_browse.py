@@ -108,6 +108,18 @@ def test_it_says_when_it_was_read_and_what_is_old() -> None:
     assert "old" not in browser.said.value.replace("kvmnb-old", "")
 
 
+def test_what_stands_beside_is_drawn_anew_with_new_figures() -> None:
+    source = _Source("a")
+    browser = _browser(source)
+    seen: list[int] = []
+    browser.on_show(lambda: seen.append(len(browser.frame)))
+    source.frame = pools(pool("a"), pool("b"))
+    browser.refresh()
+    source.error = Unreachable("No daemon answers", "start it")
+    browser.refresh()
+    assert seen == [2]
+
+
 def test_what_could_not_be_read_at_first_can_be_read_later() -> None:
     source = _Source("a")
     source.error = Unreachable("No daemon answers", "start it")

@@ -34,6 +34,7 @@ _IMAGES = {
     "test_cli_formats.py",
     "test_compare.py",
     "test_features.py",
+    "test_formats_measured.py",
     "test_growth.py",
     "test_qemu_img.py",
     "test_reading.py",

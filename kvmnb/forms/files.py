@@ -206,12 +206,11 @@ class Files:
         self.path.unobserve_all("value")
         self.path.value = printable(self.where.path)
         self.path.observe(lambda change: self.go(self._typed(change["new"])), "value")
-        how = "mounted" if self.where.guest and mounted_at(self.where) else "not mounted"
-        words = (
-            f"{self.where.path} of guest {self.where.guest!r}, {how}"
-            if self.where.guest
-            else "No guest is chosen."
-        )
+        words = "Choose a guest"
+        if self.where.guest:
+            how = "mounted" if mounted_at(self.where) else "not mounted"
+            listed = "" if self.browser.frame.attrs.get("read_at") else "; List reads it"
+            words = f"{self.where.path} of guest {self.where.guest!r}, {how}{listed}"
         self.place.value = (
             f"<div class='kvmnb-text' role='status'><b>{view.words(printable(words))}</b></div>"
         )

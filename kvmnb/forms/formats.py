@@ -152,7 +152,9 @@ class FormatsForm:
         self.results = ipw.HTML()
         self.charts = ipw.VBox([])
         self._gather_ticks()
-        self.view = ipw.VBox([self.form.view, self.results, self.charts])
+        self.shown = ipw.VBox([self.results, self.charts], layout=ipw.Layout(display="none"))
+        self.shown.add_class("kvmnb-form")
+        self.view = ipw.VBox([self.form.view, self.shown])
 
     def _repr_mimebundle_(self, **how: Any) -> Any:  # noqa: ANN401 - as Jupyter's display calls it
         return self.view._repr_mimebundle_(**how)
@@ -182,6 +184,7 @@ class FormatsForm:
         told = "".join(f"<h4>{escape(title)}</h4>{table._repr_html_()}" for title, table in tables)
         about = f"<div>{view.words(about_comparison(comparison))}</div>"
         self.results.value = f"<div class='kvmnb-text'>{about}{told}</div>"
+        self.shown.layout.display = ""
         self.charts.children = tuple(map(picture, (chart_sizes(comparison), chart_speed(comparison))))
 
 

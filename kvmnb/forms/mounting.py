@@ -136,6 +136,9 @@ def _mount_problems(host: Host, told: Arguments) -> Iterator[Problem]:
 
     reading = list(stands_in_the_way(lambda: try_it(readonly=True), "guest"))
     yield from reading
+    for row in mounts().itertuples():
+        if (row.guest, row.status) == (told["guest"], "mounted"):
+            yield Problem(f"It is mounted already, at {row.path}", "see the mounts below", "guest", "warn")
     if not readonly and not reading:
         yield from stands_in_the_way(lambda: try_it(readonly=False), "readonly")
 

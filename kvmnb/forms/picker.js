@@ -1,6 +1,9 @@
 // Sends a file that a person picks to the kernel, in pieces: a server of Jupyter takes no message over 10 MiB.
 const PIECE = 1 << 20;
 
+// JupyterLab's own style of a button would win over the attribute "hidden".
+const show = (button, shown) => { button.style.display = shown ? "" : "none"; };
+
 function render({ model, el }) {
   const id = `kvmnb-picker-${Math.random().toString(36).slice(2)}`;
   const label = document.createElement("label");
@@ -13,7 +16,11 @@ function render({ model, el }) {
   input.setAttribute("aria-describedby", `${id}-said`);
   stop.textContent = "Stop sending";
   stop.className = "jupyter-button";
-  stop.hidden = true;
+  // As the fields below it: their labels have this width.
+  label.style.cssText = "display: inline-block; width: 164px; text-align: right; margin-right: 4px";
+  said.style.marginLeft = "8px";
+  el.style.cssText = "color: var(--jp-content-font-color1, #212121); margin: 4px 2px";
+  show(stop, false);
   said.id = `${id}-said`;
   said.setAttribute("role", "status");
   el.classList.add("kvmnb-picker");
@@ -24,7 +31,7 @@ function render({ model, el }) {
 
   const enable = () => { input.disabled = model.get("disabled") || file !== null; };
   const say = () => { said.textContent = model.get("said"); };
-  const end = () => { file = null; stop.hidden = true; input.value = ""; enable(); };
+  const end = () => { file = null; show(stop, false); input.value = ""; enable(); };
 
   async function piece(at) {
     const now = ticket;
@@ -48,7 +55,7 @@ function render({ model, el }) {
     if (input.files.length !== 1) return;
     file = input.files[0];
     ticket = Math.random().toString(36).slice(2);
-    stop.hidden = false;
+    show(stop, true);
     enable();
     model.send({ kind: "begin", ticket, name: file.name, size: file.size });
   });

@@ -65,7 +65,7 @@ class FilePicker(anywidget.AnyWidget):
     _no_file: ClassVar[str] = f"At most {format_size(LARGEST)}; of a larger one give the path, below."
 
     def __init__(self, picked: Callable[[], None]) -> None:
-        super().__init__(label="File of your own computer", said=self._no_file)
+        super().__init__(label="file of your own", said=self._no_file)
         self.file: Path | None = None
         self._picked = picked
         self._coming: _Coming | None = None

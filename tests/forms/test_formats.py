@@ -1,4 +1,4 @@
-"""The form of the comparison: what it would measure, what stands in the way, and what it shows."""
+"""The form of the comparison: what it would measure, and what stands in the way."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import kvmnb
 from kvmnb.forms.draft import check_draft
-from kvmnb.forms.formats import FormatsForm, FormatsGoal, formats
+from kvmnb.forms.formats import FormatsGoal
 from kvmnb.host import Host
 
 _NONE = dict.fromkeys(("raw falloc", "qcow2", "qcow2 falloc", "vmdk", "vdi"), False)
@@ -53,26 +52,3 @@ def test_what_stands_in_the_way_stands_beside_its_field(
     assert not draft.ready
     assert re.search(said, " ".join(draft.beside[field]))
     assert not draft.elsewhere
-
-
-@pytest.fixture(scope="module")
-def measured(made_up: Host, tmp_path_factory: pytest.TempPathFactory) -> FormatsForm:
-    """Give a form whose comparison was run."""
-    place = tmp_path_factory.mktemp("place")
-    form = formats(made_up)
-    form.form.fill(**{**_NONE, "where": str(place), "size": "8M", "data": "1M", "qcow2": True})
-    form.form.run()
-    assert not any(place.iterdir())
-    return form
-
-
-def test_what_came_of_it_is_shown(measured: FormatsForm) -> None:
-    assert measured.comparison is not None
-    assert list(measured.comparison["candidate"]) == ["raw", "qcow2"]
-    assert measured.results.value.count("<table") == 4
-    for table in (kvmnb.show_sizes(measured.comparison), kvmnb.show(kvmnb.advise(measured.comparison))):
-        assert table._repr_html_() in measured.results.value
-    sizes, speed = measured.charts.children
-    assert "src='data:image/png;base64," in sizes.value
-    assert re.search(r"alt='[^']*qcow2", sizes.value)
-    assert re.search(r"alt='[^']*qcow2", speed.value)

@@ -11,7 +11,9 @@ from kvmnb.forms.browse import Browser
 from kvmnb.forms.fields import Entered
 from kvmnb.forms.form import Form
 from kvmnb.forms.goals import Goal, goal_of
+from kvmnb.forms.picture import Picture
 from kvmnb.host import Host
+from kvmnb.notebook.charts import chart_pools
 from kvmnb.planning import create_pool, create_volume, propose_target, remove_pool
 from kvmnb.storage import actions as act
 from kvmnb.storage.action import Action
@@ -59,7 +61,9 @@ def pools(host: Host) -> Board:
         "Undefine": lambda: goal_of(act.UndefinePool),
     }
     browser = Browser(host.pools, _POOL_COLUMNS, ("name",), "Storage pools", read_in_job)
-    return Board(host, browser, tasks, row={Role.POOL: "name"})
+    picture = Picture(lambda: chart_pools(browser.frame))
+    browser.on_show(picture.refresh)
+    return Board(host, browser, tasks, row={Role.POOL: "name"}, beside=[picture.view])
 
 
 def volumes(host: Host, pool: str | None = None) -> Board:

@@ -15,6 +15,7 @@ from kvmnb.forms.fields import Entered
 from kvmnb.forms.form import Form
 from kvmnb.forms.goals import Goal
 from kvmnb.forms.job import Job
+from kvmnb.forms.keys import guard_keys
 from kvmnb.host import Host
 from kvmnb.storage.roles import Role
 
@@ -93,6 +94,7 @@ class Board:
         below = [ipw.HTML(self._heading()), *([] if host.readonly else [self.choose, self._place])]
         self.view = ipw.VBox([top, *below])
         self.view.add_class("kvmnb-board")
+        guard_keys(self.view)
         browser.on_select(lambda _row: self._fill())
 
     def _heading(self) -> str:

@@ -66,9 +66,10 @@ _DRAWN = JavascriptFunction("""function () {
 }""")
 
 # What was searched, sorted and leafed to stays when the rows are read anew: kept with the table itself, not
-# in the browser's store, where it would also hide rows of other tables.
+# in the browser's store, where it would also hide rows of other tables. Not which row is chosen: that is said
+# anew with the rows, and the widget breaks where it is chosen while the table is still being made.
 _KEEP = JavascriptFunction(
-    "function (settings, state) { settings.nTable.kvmnbState = JSON.stringify(state); }"
+    "function (settings, {select, ...state}) { settings.nTable.kvmnbState = JSON.stringify(state); }"
 )
 _RECALL = JavascriptFunction(
     "function (settings) { return JSON.parse(settings.nTable.kvmnbState || 'null'); }"

@@ -11,7 +11,7 @@ import pytest
 import kvmnb
 from kvmnb.cancelling import cancellable
 from kvmnb.errors import Cancelled
-from kvmnb.forms.formats import FormatsForm, FormatsGoal, formats
+from kvmnb.forms.format_form import FormatsForm, FormatsGoal, formats
 from kvmnb.host import Host
 from kvmnb.storage.streams import Progress
 
@@ -55,7 +55,7 @@ def test_cancelled_it_ends_soon_and_leaves_nothing(made_up: Host, tmp_path: Path
 
         return tell
 
-    values = {"where": str(tmp_path), "size": 8 << 20, "data": 1 << 20}
+    values: dict[str, str | int | bool] = {"where": str(tmp_path), "size": 8 << 20, "data": 1 << 20}
     with cancellable(asked), pytest.raises(Cancelled):
         FormatsGoal().run(made_up, values, progress)
     assert step <= len(told) <= step + 1

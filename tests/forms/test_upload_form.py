@@ -16,7 +16,7 @@ from kvmnb.cancelling import cancellable
 from kvmnb.errors import ActionFailed
 from kvmnb.forms.draft import check_draft
 from kvmnb.forms.picker import LARGEST, FilePicker, safe_name
-from kvmnb.forms.upload import Upload, UploadGoal, format_problems, upload
+from kvmnb.forms.upload_form import Upload, UploadGoal, format_problems, upload
 from kvmnb.host import connect
 from kvmnb.storage.streams import Progress, silent
 from tests.plugin import RunningPool

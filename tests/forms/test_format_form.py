@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kvmnb.forms.draft import check_draft
-from kvmnb.forms.formats import FormatsGoal
+from kvmnb.forms.format_form import FormatsGoal
 from kvmnb.host import Host
 
 _NONE = dict.fromkeys(("raw falloc", "qcow2", "qcow2 falloc", "vmdk", "vdi"), False)

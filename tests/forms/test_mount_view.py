@@ -11,8 +11,8 @@ import pytest
 
 import kvmnb
 from kvmnb.forms.job import Job
+from kvmnb.forms.mount_view import MountsView, mounts
 from kvmnb.forms.mounting import hold, release
-from kvmnb.forms.mounts import MountsView, mounts
 from kvmnb.forms.rows import rows
 from tests.guests import tree
 from tests.guests.conftest import house, images

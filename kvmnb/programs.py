@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Thread
+from typing import IO
 
 from kvmnb.cancelling import check_cancelled, stop_event
 from kvmnb.errors import ProgramFailed
@@ -198,12 +199,16 @@ def _limits(memory: int | None, cpu_seconds: int | None) -> list[str]:
 def _finish(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> tuple[bytes, bytes]:
     """Wait for a program; where the wait ends early, for whatever reason, leave nothing of it running."""
     deadline = time.monotonic() + timeout
+    # By a thread: of what could not be written yet, communicate() forgets the rest when it is asked again.
+    given, process.stdin = process.stdin, None
+    feeder = Thread(target=_feed, args=(given, stdin), daemon=True, name=f"input of {name}")
+    feeder.start()
     ended = False
     try:
         while not ended:
             left = max(0.0, deadline - time.monotonic())
             try:
-                out, err = process.communicate(stdin, left if stop_event() is None else min(left, _GLANCE))
+                out, err = process.communicate(None, left if stop_event() is None else min(left, _GLANCE))
                 ended = True
             except subprocess.TimeoutExpired as late:
                 check_cancelled()
@@ -213,6 +218,13 @@ def _finish(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: 
         if not ended:
             _kill_group(process)
     return out, err
+
+
+def _feed(pipe: IO[bytes] | None, stdin: bytes) -> None:
+    """Write a program's input; where the program has ended before, nobody wants the rest."""
+    if pipe is not None:
+        with suppress(BrokenPipeError), pipe:
+            pipe.write(stdin)
 
 
 def _hear(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kvmnb import programs
+from kvmnb.cancelling import cancellable
 from kvmnb.errors import ProgramFailed
 
 MIB = 1024**2
@@ -203,3 +204,10 @@ def test_following_ends_with_the_limit_or_the_listener_and_leaves_nothing_runnin
 def test_following_a_program_that_fails_repeats_what_it_said() -> None:
     with pytest.raises(ProgramFailed, match="exit status 3 and said: no"):
         programs.follow(["sh", "-c", "echo no >&2; exit 3"], lambda _piece: None, timeout=10)
+
+
+def test_what_may_be_cancelled_reads_all_of_its_input() -> None:
+    text = "x" * (1 << 20)
+    with cancellable(threading.Event()):
+        done = programs.run(["sh", "-c", "sleep 0.4; cat"], timeout=20, stdin=text)
+    assert done.stdout == text

@@ -199,10 +199,12 @@ def _limits(memory: int | None, cpu_seconds: int | None) -> list[str]:
 def _finish(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> tuple[bytes, bytes]:
     """Wait for a program; where the wait ends early, for whatever reason, leave nothing of it running."""
     deadline = time.monotonic() + timeout
-    # By a thread: of what could not be written yet, communicate() forgets the rest when it is asked again.
     given, process.stdin = process.stdin, None
-    feeder = Thread(target=_feed, args=(given, stdin), daemon=True, name=f"input of {name}")
-    feeder.start()
+    if stdin:
+        # By a thread: what could not be written yet is forgotten when communicate() is asked again.
+        Thread(target=_feed, args=(given, stdin), daemon=True, name=f"input of {name}").start()
+    else:
+        _feed(given, stdin)
     ended = False
     try:
         while not ended:

@@ -34,7 +34,7 @@ _IMAGES = {
     "test_cli_formats.py",
     "test_compare.py",
     "test_features.py",
-    "test_formats_measured.py",
+    "test_format_form_measured.py",
     "test_growth.py",
     "test_qemu_img.py",
     "test_reading.py",
@@ -51,6 +51,7 @@ _APPLIANCES = {
     "test_demo.py",
     "test_df.py",
     "test_guest_disk_mount.py",
+    "test_mount_view.py",
     "test_mounting.py",
     "test_mounts.py",
 }

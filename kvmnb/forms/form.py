@@ -219,6 +219,7 @@ class Form:
         if self._job is not None:
             self._job.cancel()
             self.cancel.disabled = True
+            self._draw_progress(self._job)
 
     def _draw(self, job: Job[pd.DataFrame]) -> None:
         with self._lock:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from kvmnb.errors import KvmnbError, NotFound, StillInUse
 from kvmnb.forms.calls import Arguments, CallGoal, call_goal, stands_in_the_way
 from kvmnb.guests.copying import copy_out
-from kvmnb.guests.mounting import look, mount, refuse_mounted, require_fuse
+from kvmnb.guests.fuse import require_fuse
+from kvmnb.guests.mounting import look, mount, refuse_mounted
 from kvmnb.guests.mounts import mounts, unmount
 from kvmnb.host import Host
 from kvmnb.storage.model import Problem

@@ -10,6 +10,7 @@ from kvmnb.schema.formats import ADVICE, FEATURES, FORMATS, GROWTH, LAYERS, SAYI
 from kvmnb.schema.guests import COPIED, DF, FILESYSTEMS, LOGS, LS, MOUNTS
 from kvmnb.schema.images import EXTENTS, IMAGES, MEASURES, SNAPSHOTS, SOUNDNESS
 from kvmnb.schema.storage import APPLIED, AUDIT, CHECKS, DISKS, GUESTS, PLAN, POOLS, VOLUMES
+from kvmnb.schema.usage import ORPHANS, OVERCOMMIT, SAMPLES, TREND, USAGE
 
 #: Every frame, by the name that it keeps in its ``attrs``.
 FRAMES = {
@@ -39,6 +40,11 @@ FRAMES = {
         LS,
         COPIED,
         LOGS,
+        USAGE,
+        ORPHANS,
+        OVERCOMMIT,
+        TREND,
+        SAMPLES,
     )
 }
 
@@ -63,12 +69,17 @@ __all__ = [
     "LS",
     "MEASURES",
     "MOUNTS",
+    "ORPHANS",
+    "OVERCOMMIT",
     "PLAN",
     "POOLS",
+    "SAMPLES",
     "SAYINGS",
     "SNAPSHOTS",
     "SOUNDNESS",
     "STAGES",
+    "TREND",
+    "USAGE",
     "VOLUMES",
     "WORKLOADS",
     "Column",

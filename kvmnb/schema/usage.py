@@ -1,0 +1,151 @@
+"""The frames of how storage is used, and of when it fills."""
+
+from __future__ import annotations
+
+from kvmnb.schema.declare import HOST, STATUS, Column, Frame, amount, text
+
+USAGE = Frame(
+    "usage",
+    "image that a running pool has or that a guest's disk lies on, and per pool one for what no volume explains",
+    (
+        HOST,
+        text("pool", "the pool of the volume; NA for an image in no running pool"),
+        text(
+            "storage",
+            "what the pool's space is part of: pools with the same word share one file system, and their "
+            "capacity and free space are to be counted once",
+        ),
+        text("volume", "the volume's name; NA where it is none"),
+        text("path", "where the image lies on the host"),
+        text(
+            "role",
+            "``disk``: a guest's disk; ``backing``: only below other images; ``other``: a guest's kernel, "
+            "firmware or the like; ``unused``: nothing that could be read uses it; ``elsewhere``: what "
+            "volumes of other pools take of the same file system; ``unexplained``: what is taken in the pool "
+            "and is no volume; ``unknown``: it cannot be known who uses it, or what is in the pool",
+        ),
+        text("format", "format of the image"),
+        amount("capacity", "size that a guest sees"),
+        amount("promised", "how much of its own space guests may come to take; 0 for what is only read"),
+        amount("allocation", "what it takes on the host now; each file counted once"),
+        text("counted_at", "path under which the same file is counted already; NA where this row counts it"),
+        Column("chain", "texts", "paths of its whole backing chain, nearest first"),
+        Column("guests", "texts", "every guest that uses it, directly or through a chain"),
+        Column("shared_by", "texts", "paths of the images that lie on it, directly or through a chain"),
+        text("guest", "the guest whose disk it is; NA where it is none, or the disk of several"),
+        text("guest_state", "libvirt's word for that guest's state"),
+        text("target", "the disk's name in that guest: vda, sdb …"),
+        Column("filesystems", "texts", "the file systems on that disk"),
+        amount("used", "how much the file systems on that disk hold; NA where one of them could not be read"),
+        amount("free", "how much of them is free"),
+        amount(
+            "reclaimable",
+            "what it takes on the host though it is free inside, so that a trim or sparsifying gives it "
+            "back: allocation - used, within the bounds",
+        ),
+        amount("reclaimable_least", "the least that it can be, wherever the used blocks lie"),
+        amount("reclaimable_most", "the most that it can be"),
+        *STATUS,
+    ),
+    brief=("pool", "volume", "role", "guests", "promised", "allocation", "used", "reclaimable", "status"),
+)
+
+ORPHANS = Frame(
+    "orphans",
+    "volume that no guest is known to use: evidence, no verdict",
+    (
+        HOST,
+        text("pool", "the pool it is in"),
+        text("volume", "the volume's name"),
+        text("path", "where it lies on the host"),
+        text("format", "format of the image"),
+        amount("capacity", "size that a guest would see"),
+        amount("allocation", "what it takes on the host, and deleting it would give back"),
+        Column("modified", "time", "when its content last changed"),
+        Column("accessed", "time", "when it was last read, where the file system keeps that"),
+        Column("reasons", "texts", "each reason to think that nothing uses it"),
+        Column("doubts", "texts", "each thing that speaks against it, or could not be looked at"),
+        *STATUS,
+    ),
+    brief=("pool", "volume", "allocation", "modified", "reasons", "doubts"),
+)
+
+OVERCOMMIT = Frame(
+    "overcommit",
+    "running pool, and one for each that could not be read; what fills first stands first",
+    (
+        HOST,
+        text("pool", "the pool's name"),
+        text("storage", "what its space is part of; pools with the same word fill together"),
+        amount("capacity", "size of the storage"),
+        amount("allocation", "how much of it is taken, by anyone"),
+        amount("available", "how much of it is free"),
+        amount("promised", "sum of what the guests may come to take of its volumes"),
+        Column("ratio", "Float64", "promised / capacity; more than 1 is overcommitted"),
+        amount("growth", "how much its thin volumes could still take: promised, and not allocated yet"),
+        amount("shortfall", "how much of that could not be had: growth - available; 0 where all fits"),
+        Column("volumes", "Int64", "number of its volumes that can still grow"),
+        Column("fills_alone", "texts", "volumes of which one alone could take all that is free"),
+        Column("headroom", "Float64", "available / growth: below 1 it can fill; NA where nothing can grow"),
+        *STATUS,
+    ),
+    brief=("pool", "capacity", "available", "promised", "ratio", "growth", "shortfall", "fills_alone"),
+)
+
+TREND = Frame(
+    "trend",
+    "pool or file system of a guest with a history",
+    (
+        HOST,
+        text("kind", "``pool``, or ``filesystem`` of a guest"),
+        text("name", "the pool, or the guest and the file system in it"),
+        amount("now", "how much of it was taken at the last sample"),
+        amount("capacity", "its size at the last sample"),
+        Column("growth", "Float64", "how much more is taken each day", "bytes per day"),
+        Column("growth_least", "Float64", "the lower end of its interval", "bytes per day"),
+        Column("growth_most", "Float64", "the upper end of its interval", "bytes per day"),
+        Column(
+            "days", "Float64", "days from the last sample until it is full; NA where it does not grow", "days"
+        ),
+        Column("days_least", "Float64", "the same at the upper end of the growth", "days"),
+        Column("days_most", "Float64", "the same at the lower end; NA where it may never be full", "days"),
+        Column("full_at", "time", "when it is full by that"),
+        Column("steps", "Int64", "number of sudden changes, which were not taken for growth"),
+        Column("samples", "Int64", "number of samples that it was worked out from"),
+        Column("since", "time", "the first of them"),
+        Column("until", "time", "the last of them"),
+        text(
+            "status",
+            "``ok``; ``not growing``; ``uncertain``: it may or may not grow; ``not enough data``; "
+            "``unreadable``: no sample could be read",
+        ),
+        text("problem", "why; NA where the status is ok"),
+    ),
+    brief=(
+        "kind",
+        "name",
+        "now",
+        "capacity",
+        "growth",
+        "days",
+        "days_least",
+        "days_most",
+        "full_at",
+        "status",
+    ),
+)
+
+SAMPLES = Frame(
+    "samples",
+    "sample in the store",
+    (
+        HOST,
+        text("sample", "the sample's id, which each of its rows has"),
+        Column("sampled_at", "time", "when the host was read"),
+        text("uri", "the libvirt URI"),
+        text("version", "the kit's version that took it"),
+        Column("seconds", "Float64", "how long it took", "s"),
+        Column("rows", "Int64", "number of rows in all its frames"),
+        Column("gaps", "Int64", "number of rows that say that something could not be read"),
+    ),
+)

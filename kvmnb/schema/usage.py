@@ -6,7 +6,7 @@ from kvmnb.schema.declare import HOST, STATUS, Column, Frame, amount, text
 
 USAGE = Frame(
     "usage",
-    "image that a running pool has or that a guest's disk lies on, and per pool one for what no volume explains",
+    "image that a pool or a guest's disk has, and per pool one for what no volume explains",
     (
         HOST,
         text("pool", "the pool of the volume; NA for an image in no running pool"),

@@ -3,6 +3,8 @@ from . import demo as demo
 from . import forms as forms
 from . import images as images
 from .errors import KvmnbError as KvmnbError
+from .fleets.fleet import Fleet as Fleet
+from .fleets.fleet import fleet as fleet
 from .guests.browsing import ls as ls
 from .guests.copying import copy_in as copy_in
 from .guests.copying import copy_out as copy_out
@@ -29,6 +31,8 @@ from .notebook.comparison import about_comparison as about_comparison
 from .notebook.comparison import show_features as show_features
 from .notebook.comparison import show_sizes as show_sizes
 from .notebook.comparison import show_speed as show_speed
+from .notebook.progress import guest_bar as guest_bar
+from .notebook.progress import host_bar as host_bar
 from .notebook.progress import progress_bar as progress_bar
 from .notebook.progress import step_bar as step_bar
 from .notebook.tables import show as show

@@ -60,9 +60,29 @@ def guest_bar(words: str) -> Callable[[int, int, str], None]:
         To be told how many guests are behind, how many there are in all, and the name of one that is being
         read, by the thread that is to draw it.
     """
-    progress, drawn = _drawn(
-        words, unit=" guests", bar_format="{desc}: {bar} {n_fmt}/{total_fmt} [{elapsed}]"
-    )
+    return _naming(words, " guests")
+
+
+def host_bar(words: str) -> Callable[[int, int, str], None]:
+    """Make a progress bar for asking many hosts; give it to `Fleet.pools` as ``progress``.
+
+    Parameters
+    ----------
+    words : str
+        What is being done.
+
+    Returns
+    -------
+    callable
+        To be told how many hosts have answered, how many there are in all, and the label of one that has
+        not, by the thread that is to draw it.
+    """
+    return _naming(words, " hosts")
+
+
+def _naming(words: str, unit: str) -> Callable[[int, int, str], None]:
+    """Make a bar that names what is waited for."""
+    progress, drawn = _drawn(words, unit=unit, bar_format="{desc}: {bar} {n_fmt}/{total_fmt} [{elapsed}]")
 
     def tell(done: int, total: int, name: str) -> None:
         # A name could otherwise hold what a terminal obeys.

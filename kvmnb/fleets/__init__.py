@@ -1,0 +1,1 @@
+"""Many hosts at once: the frames of `kvmnb.Host`, of all of them together."""

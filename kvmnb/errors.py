@@ -123,3 +123,11 @@ class NoFuse(KvmnbError):
 
 class RunbookFailed(KvmnbError):
     """A cell of a runbook raised; the record keeps the notebook as far as it came."""
+
+
+class HistoryFailed(KvmnbError, OSError):
+    """The store of samples cannot be written or read: no room, no right, no such folder."""
+
+
+class BadHistory(KvmnbError, ValueError):
+    """A file in the store of samples is damaged, or is none of the kit's."""

@@ -1,0 +1,135 @@
+"""Taking a sample: a host's frames as they are now, into the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from kvmnb import __version__
+from kvmnb.samples.arrow import to_table
+from kvmnb.samples.drafts import Drafts, under_way
+from kvmnb.samples.store import Partition, Store, new_id
+from kvmnb.schema import DF, DISKS, GUESTS, POOLS, SAMPLES, VOLUMES, Frame, returns
+from kvmnb.storage import frames
+from kvmnb.storage.model import Inventory
+
+if TYPE_CHECKING:
+    from kvmnb.host import Host
+
+#: Reads one frame for a sample: from the host, what was just read of it, and whether to look into guests.
+#: None where that frame is not part of such a sample.
+_Read = Callable[["Host", Inventory, bool], pd.DataFrame | None]
+
+#: What a sample holds. A new frame is one line here; its files, history and compaction follow.
+TAKEN: tuple[tuple[Frame, _Read], ...] = (
+    (POOLS, lambda _host, seen, _inside: frames.pools(seen)),
+    (VOLUMES, lambda _host, seen, _inside: frames.volumes(seen)),
+    (GUESTS, lambda _host, seen, _inside: frames.guests(seen)),
+    (DISKS, lambda _host, seen, _inside: frames.disks(seen)),
+    (DF, lambda host, _seen, inside: host.df() if inside else None),
+)
+
+
+@returns(SAMPLES)
+def sample(host: Host, store: str | Path | None = None, inside: bool = True) -> pd.DataFrame:
+    """Put what a host says now into a store of samples.
+
+    Reads only: no pool is refreshed, and a host that was opened for reading is enough. The sample is in the
+    store, on the disk, when this returns; one that fails or is killed leaves nothing that counts.
+
+    Parameters
+    ----------
+    host : Host
+        As `connect` gives it.
+    store : str or Path, optional
+        The store's folder, which is made where it is missing. Without it ``KVMNB_HISTORY``, else
+        ``kvmnb/history`` in the user's state folder, ``~/.local/state``.
+    inside : bool
+        Whether to look into the guests' disks, for ``df`` and for what ``usage`` says of them. It takes
+        seconds for each guest that is not remembered.
+
+    Raises
+    ------
+    kvmnb.errors.KvmnbError
+        The host could not be read; nothing is written. What could be read only in part is kept, and counted
+        in ``gaps``.
+    kvmnb.errors.HistoryFailed
+        The store could not be written.
+    """
+    started = time.monotonic()
+    seen = host.inventory()
+    read = ((frame, take(host, seen, inside)) for frame, take in TAKEN)
+    taken = [(frame, rows) for frame, rows in read if rows is not None]
+    return write_sample(
+        Store.named(store, must_exist=False),
+        taken,
+        host=host.name,
+        uri=host.uri,
+        sampled_at=seen.read_at,
+        seconds=time.monotonic() - started,
+    )
+
+
+def write_sample(
+    store: Store,
+    taken: Iterable[tuple[Frame, pd.DataFrame]],
+    *,
+    host: str,
+    uri: str,
+    sampled_at: int,
+    seconds: float,
+) -> pd.DataFrame:
+    """Write frames as one sample: all of them, or nothing that counts.
+
+    Parameters
+    ----------
+    store : Store
+        The store, which is made where it is missing.
+    taken : iterable of tuple
+        Each frame's declaration, and the frame.
+    host, uri : str
+        Where they are from.
+    sampled_at : int
+        When the host was read, in nanoseconds since 1970.
+    seconds : float
+        How long that took.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The `kvmnb.schema.SAMPLES` frame with its row.
+    """
+    taken = list(taken)
+    moment = sampled_at // 1000
+    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
+    identity, partition = new_id(when), Partition.of(when, host)
+    about = {
+        "host": host or None,
+        "sample": identity,
+        "sampled_at": moment * 1000,
+        "uri": uri,
+        "version": __version__,
+        "seconds": seconds,
+        "rows": sum(len(rows) for _, rows in taken),
+        "gaps": sum(int((rows["status"] != "ok").sum()) for _, rows in taken if "status" in rows),
+    }
+    row = SAMPLES.build([about], host=host, uri=uri, store=str(store.path))
+    under_way(store)  # sweeps
+    with Drafts(store) as drafts:
+        for frame, rows in [*taken, (SAMPLES, row)]:
+            table = marked(to_table(frame, rows, identity, moment), frame)
+            drafts.write(table, store.folder(frame.name, partition) / f"{identity}.parquet", identity)
+        drafts.publish()
+    return row
+
+
+def marked(table: pa.Table, frame: Frame, **more: str) -> pa.Table:
+    """Say in a file's metadata what it holds: ``kvmnb.frame``, ``kvmnb.version`` and what is given."""
+    told = {"frame": frame.name, "version": __version__, **more}
+    return table.replace_schema_metadata({f"kvmnb.{key}": value for key, value in told.items()})

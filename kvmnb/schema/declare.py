@@ -58,7 +58,11 @@ class Column:
             return cast("pd.Series[Any]", pd.Series(index))
         if self.dtype == "texts":  # pandas keeps None as it is among objects
             values = [pd.NA if value is None else value for value in values]
-        return cast("pd.Series[Any]", pd.Series(values, dtype=cast("Any", _PANDAS[self.dtype])))
+        dtype: Any = _PANDAS[self.dtype]
+        if self.dtype == "string":
+            # Python's own, also where pyarrow is installed: a name that is not UTF-8 has no place in Arrow's.
+            dtype = pd.StringDtype("python")
+        return cast("pd.Series[Any]", pd.Series(values, dtype=dtype))
 
     def describe(self) -> str:
         """Its line in a docstring's list of columns."""

@@ -75,6 +75,28 @@ class Named:
         return self.extents if self.data is None else (self.data, *self.extents)
 
 
+@dataclass(frozen=True, slots=True)
+class Qcow2:
+    """What the header of a qcow2 image says of its size and of what lies in it.
+
+    Parameters
+    ----------
+    capacity : int
+        The size that a guest sees, in bytes.
+    cluster : int
+        The unit in which it is allocated, in bytes.
+    snapshots : int
+        Number of its internal snapshots.
+    external : bool
+        Whether its data lies in another file.
+    """
+
+    capacity: int
+    cluster: int
+    snapshots: int
+    external: bool
+
+
 def part(path: str, start: int, length: int) -> bytes:
     """Read a part of a file or device, counted from its end where `start` is negative; empty without one."""
     try:
@@ -109,6 +131,32 @@ def looks_like(path: str) -> str | None:
         if found == magic:
             return kind
     return None
+
+
+def qcow2(path: str) -> Qcow2 | None:
+    """Read the header of a qcow2 image, without qemu-img: for many files.
+
+    Parameters
+    ----------
+    path : str
+        An image whose format is said to be qcow2.
+
+    Returns
+    -------
+    Qcow2 or None
+        None where it cannot be read, or is no such header.
+    """
+    head = part(path, 0, 80)
+    bits = int.from_bytes(head[20:24], "big")
+    if len(head) < 72 or head[:4] != _QCOW or int.from_bytes(head[4:8], "big") < 2 or not 9 <= bits <= 21:
+        return None
+    features = int.from_bytes(head[72:80], "big") if int.from_bytes(head[4:8], "big") >= 3 else 0
+    return Qcow2(
+        capacity=int.from_bytes(head[24:32], "big"),
+        cluster=1 << bits,
+        snapshots=int.from_bytes(head[60:64], "big"),
+        external=bool(features & _EXTERNAL_DATA),
+    )
 
 
 def may_name(path: str) -> bool:

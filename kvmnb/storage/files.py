@@ -63,6 +63,28 @@ def identity(path: str) -> tuple[int, int] | None:
     return (-1, told.st_rdev) if stat.S_ISBLK(told.st_mode) else (told.st_dev, told.st_ino)
 
 
+def taken(path: str) -> tuple[int, int] | None:
+    """Give the size of a file or block device and what it takes, in bytes; a device takes all of itself."""
+    try:
+        told = os.stat(path)  # noqa: PTH116 - likewise
+        if stat.S_ISBLK(told.st_mode):
+            number = f"{os.major(told.st_rdev)}:{os.minor(told.st_rdev)}"
+            sectors = int(Path("/sys/dev/block", number, "size").read_text())
+            return sectors * 512, sectors * 512  # the kernel counts so, whatever the device's own sectors are
+    except (OSError, ValueError):
+        return None
+    return told.st_size, told.st_blocks * 512
+
+
+def space(path: str) -> tuple[int, int] | None:
+    """Give the size of a folder's file system and what is free of it, in bytes, as libvirt counts them."""
+    try:
+        told = os.statvfs(path)
+    except (OSError, ValueError):
+        return None
+    return told.f_blocks * told.f_frsize, told.f_bfree * told.f_frsize
+
+
 def _info(path: str, format: str) -> dict[str, Any] | None:
     command = ["qemu-img", "info", "--output=json", "--force-share", "-f", format, path]
     try:

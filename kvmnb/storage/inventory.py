@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 import libvirt
 
 from kvmnb.errors import KvmnbError, LibvirtFailed, NotFound
+from kvmnb.images.headers import Qcow2, qcow2
 from kvmnb.images.lookups import Lookups
 from kvmnb.storage import files, objects, streams
 from kvmnb.storage.connection import Connection
@@ -201,6 +202,18 @@ class LiveReader:
     def identity(self, path: str) -> tuple[int, int] | None:
         """Give what two names of one file or device have in common; None where it cannot be known."""
         return files.identity(path) if self._local else None
+
+    def header(self, path: str) -> Qcow2 | None:
+        """Read the header of a qcow2 image; None where it cannot be known."""
+        return qcow2(path) if self._local and path.startswith("/") else None
+
+    def taken(self, path: str) -> tuple[int, int] | None:
+        """Give the size of a file or device and what it takes, in bytes; None where it cannot be known."""
+        return files.taken(path) if self._local and path.startswith("/") else None
+
+    def space(self, path: str) -> tuple[int, int] | None:
+        """Give size and free bytes of a folder's file system; None where they cannot be known."""
+        return files.space(path) if self._local and path.startswith("/") else None
 
     def content(self, pool: str, name: str, length: int) -> str | None:
         """Give the SHA-256 of the first bytes of a volume, read through a libvirt stream."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from kvmnb.errors import BadValue
 from kvmnb.images.answers import Images, Info
+from kvmnb.images.headers import Qcow2
 from kvmnb.storage.roles import FolderPath, NewPoolName, PoolType
 
 PathKind = Literal["directory", "file", "device", "missing", "other"]
@@ -262,6 +263,15 @@ class Reader(Protocol):
     def identity(self, path: str) -> tuple[int, int] | None:
         """Give what two names of one file or device have in common; None where it cannot be known."""
 
+    def header(self, path: str) -> Qcow2 | None:
+        """Read the header of a qcow2 image; None where it cannot be known."""
+
+    def taken(self, path: str) -> tuple[int, int] | None:
+        """Give the size of a file or device and what it takes, in bytes; None where it cannot be known."""
+
+    def space(self, path: str) -> tuple[int, int] | None:
+        """Give size and free bytes of a folder's file system; None where they cannot be known."""
+
     def content(self, pool: str, name: str, length: int) -> str | None:
         """Give the SHA-256 of the first bytes of a volume; None where it cannot be read."""
 
@@ -302,6 +312,7 @@ class Inventory:
     _kinds: Mapping[str, PathKind] = field(default_factory=dict)
     _images: Mapping[str, Info] = field(default_factory=dict)
     _listed: dict[str, tuple[Volume, ...]] = field(default_factory=dict)
+    _named: dict[str, dict[str, Volume]] = field(default_factory=dict)
     _guests: list[tuple[Guest, ...]] = field(default_factory=list)
     #: What was worked out from this inventory, by its type; a copy with an assumption starts afresh.
     memo: dict[type, Any] = field(default_factory=dict, init=False)
@@ -314,6 +325,8 @@ class Inventory:
         """Give the volumes of a pool; of one that is not running, those that are only assumed."""
         if self._readable(pool) and pool not in self._listed:
             self._listed[pool] = self.reader.volumes(pool)
+        if not self.assumed:
+            return self._listed.get(pool, ())
         listed = {v.name: v for v in self._listed.get(pool, ())}
         for (where, name), volume in self.assumed.items():
             if where == pool:
@@ -327,7 +340,9 @@ class Inventory:
         if (pool, name) in self.assumed:
             return self.assumed[pool, name]
         if pool in self._listed:
-            return next((v for v in self._listed[pool] if v.name == name), None)
+            if pool not in self._named:
+                self._named[pool] = {v.name: v for v in reversed(self._listed[pool])}  # the first of a name
+            return self._named[pool].get(name)
         return self.reader.volume(pool, name) if self._readable(pool) else None
 
     def _readable(self, pool: str) -> bool:

@@ -30,10 +30,13 @@ class Chain:
         Their paths, links resolved.
     problem : str
         Why the chain could not be followed to its end; empty where it could.
+    formats : tuple of (str or None)
+        Per path the format that is said where it is named; None where none is.
     """
 
     paths: tuple[str, ...]
     problem: str = ""
+    formats: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +139,17 @@ class Usage:
         return self._chains[path]
 
     def _follow(self, path: str, format: str | None) -> Chain:
-        found: list[str] = []
+        found: dict[str, str | None] = {}
         here, here_format = path, format
         while True:
             step = self._below(here, here_format)
-            if isinstance(step, str):
-                return Chain(tuple(found), step)
-            if step is None:
-                return Chain(tuple(found))
+            if step is None or isinstance(step, str):
+                return Chain(tuple(found), step or "", tuple(found.values()))
             here, here_format = step
             if here in found or here == path or len(found) >= LONGEST_CHAIN:
-                return Chain(tuple(found), f"the chain of {path} goes in a circle at {here}")
-            found.append(here)
+                problem = f"the chain of {path} goes in a circle at {here}"
+                return Chain(tuple(found), problem, tuple(found.values()))
+            found[here] = here_format
 
     def _below(self, path: str, format: str | None) -> tuple[str, str | None] | str | None:
         """Give the next image below and its format, None at the end, or a str that says why not known."""
@@ -241,11 +243,21 @@ class Usage:
         names = self._by_identity.get(identity, []) if identity is not None else []
         return [use for name in dict.fromkeys([path, *names]) for use in self.uses.get(name, ())]
 
+    @cached_property
+    def _by_data(self) -> dict[str, list[Volume]]:
+        """Per file the volumes whose data lies in it; the header of every qcow2 volume was looked into."""
+        found: defaultdict[str, list[Volume]] = defaultdict(list)
+        for volume in self.inventory.volumes():
+            name = None
+            if volume.format == "qcow2" and volume.path:
+                name = self.inventory.reader.data_file(volume.path)
+            if name is not None:
+                found[self.real(name)].append(volume)
+        return dict(found)
+
     def data_of(self, path: str) -> list[Volume]:
-        """Give the volumes whose data lies in a file; looks into the header of every qcow2 volume."""
-        qcow2 = (v for v in self.inventory.volumes() if v.format == "qcow2" and v.path)
-        data = ((v, self.inventory.reader.data_file(v.path)) for v in qcow2)
-        return [volume for volume, name in data if name is not None and self.real(name) == path]
+        """Give the volumes whose data lies in a file."""
+        return self._by_data.get(path, [])
 
     @cached_property
     def overlays(self) -> dict[str, list[Volume]]:
@@ -284,14 +296,29 @@ class Usage:
 
     def idle_overlays(self, path: str) -> Iterator[tuple[str, str]]:
         """Give each image of a pool that is not running that needs a file, as (pool, name)."""
-        reader = self.inventory.reader
-        identity = reader.identity(path) if any(idle.below for idle in self.idle) else None
+        by_name, written = self._idle_index
+        if not by_name and not written:
+            return
+        identity = self.inventory.reader.identity(path)
+        found = [*by_name.get(path, ()), *(by_name.get(identity, ()) if identity is not None else ())]
+        found += [image for below, image in written if path in below]
+        yield from dict.fromkeys(found)
+
+    @cached_property
+    def _idle_index(self) -> tuple[dict[object, list[tuple[str, str]]], list[tuple[str, tuple[str, str]]]]:
+        """The images of `idle` by the path and the identity of what they need; and by what is no path."""
+        by_name: defaultdict[object, list[tuple[str, str]]] = defaultdict(list)
+        written: list[tuple[str, tuple[str, str]]] = []
         for idle in self.idle:
             for name, below in idle.below:
-                written = not below.startswith("/") and path in below.replace("\\", "")
-                same = identity is not None and below.startswith("/") and reader.identity(below) == identity
-                if below == path or written or same:
-                    yield idle.pool, name
+                if below.startswith("/"):
+                    by_name[below].append((idle.pool, name))
+                    identity = self.inventory.reader.identity(below)
+                    if identity is not None:
+                        by_name[identity].append((idle.pool, name))
+                else:
+                    written.append((below.replace("\\", ""), (idle.pool, name)))
+        return dict(by_name), written
 
     @cached_property
     def blind(self) -> tuple[str, ...]:

@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--no-browser", dest="browser", action="store_false", help="only print the address")
     lab.set_defaults(function=_lab)
     _add_dashboard(commands, connect)
-    frames.add(commands, connect)
+    frames.add(commands)
     formats.add(commands)
     return parser
 

@@ -15,20 +15,41 @@ from kvmnb.cli.printing import form, print_frame
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kvmnb.fleets.fleet import Fleet
     from kvmnb.host import Host
 
 
+def _connects() -> argparse.ArgumentParser:
+    """Give the option that says which host, or which hosts."""
+    option = argparse.ArgumentParser(add_help=False)
+    option.add_argument(
+        "--connect",
+        metavar="URI",
+        action="append",
+        default=[],
+        help="the libvirt URI, as for virsh; LIBVIRT_DEFAULT_URI or libvirt's own default without it; may be "
+        "repeated to read many hosts at once: then the exit code is 1 where one of them could not be read",
+    )
+    return option
+
+
 def _host_frame(
-    read: Callable[[Host, argparse.Namespace], pd.DataFrame],
+    read: Callable[[Host | Fleet, argparse.Namespace], pd.DataFrame],
 ) -> Callable[[argparse.Namespace], int]:
-    """Make a command of what reads a frame from the host."""
+    """Make a command of what reads a frame from the host, or from several."""
 
     def command(arguments: argparse.Namespace) -> int:
+        from kvmnb.fleets.fleet import fleet
         from kvmnb.host import connect
 
-        with connect(arguments.connect) as host:
-            frame = read(host, arguments)
-        return print_frame(frame, arguments)
+        if len(arguments.connect) < 2:
+            with connect(*arguments.connect) as host:
+                frame = read(host, arguments)
+            return print_frame(frame, arguments)
+        with fleet(arguments.connect) as hosts:
+            frame = read(hosts, arguments)
+        whole = all(about["status"] == "ok" for about in frame.attrs["hosts"].values())
+        return print_frame(frame, arguments) or int(not whole)
 
     return command
 
@@ -39,11 +60,9 @@ def _audit(arguments: argparse.Namespace) -> int:
     return print_frame(read(arguments.log or default_path()), arguments)
 
 
-def add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], connect: argparse.ArgumentParser
-) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
-    shown = form()
+    shown, connect = form(), _connects()
 
     def command(name: str, words: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
         told = f"{words[0].upper()}{words[1:]}. Reads only."
@@ -84,11 +103,11 @@ def _add_inside(command: Callable[..., argparse.ArgumentParser], connect: argpar
     mounts.set_defaults(function=_mounts)
 
 
-def _inside(name: str, host: Host, arguments: argparse.Namespace) -> pd.DataFrame:
-    from kvmnb.notebook.progress import guest_bar
+def _inside(name: str, host: Host | Fleet, arguments: argparse.Namespace) -> pd.DataFrame:
+    from kvmnb.notebook.progress import guest_bar, host_bar
 
     read = host.df if name == "df" else host.filesystems
-    bar = guest_bar if sys.stderr.isatty() else None
+    bar = (host_bar if len(arguments.connect) > 1 else guest_bar) if sys.stderr.isatty() else None
     return read(arguments.guest, fresh=arguments.fresh, progress=bar)
 
 

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor
 from math import isfinite
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from kvmnb.cancelling import check_cancelled
-from kvmnb.errors import BadValue, KvmnbError, NotFound
-from kvmnb.fleets.asking import Answer, Question, ask
+from kvmnb.errors import BadValue
+from kvmnb.fleets.asking import Question
+from kvmnb.fleets.gathering import Tell, gather
 from kvmnb.fleets.joining import join, of_hosts
 from kvmnb.fleets.labels import label_hosts
-from kvmnb.fleets.threads import DaemonThreads
 from kvmnb.schema import DF, DISKS, FILESYSTEMS, GUESTS, POOLS, VOLUMES, Frame, returns
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Is told how many hosts have answered, how many there are, and one that has not.
-Tell = Callable[[int, int, str], None]
-
-#: How many hosts the kit's own threads ask at once.
-AT_ONCE = 64
-
-#: How often is looked whether the work is to be stopped, in seconds.
-_GLANCE = 0.1
+#: Makes what is told how many hosts have answered.
+MakeTell = Callable[[str], Tell]
 
 
 def fleet(
@@ -128,7 +121,7 @@ class Fleet:
         """
 
     @returns(of_hosts(POOLS))
-    def pools(self, *, progress: Callable[[str], Tell] | None = None) -> pd.DataFrame:
+    def pools(self, *, progress: MakeTell | None = None) -> pd.DataFrame:
         """List the storage pools of all hosts, running or not.
 
         Parameters
@@ -139,9 +132,7 @@ class Fleet:
         return self._ask(POOLS, progress)
 
     @returns(of_hosts(VOLUMES))
-    def volumes(
-        self, pool: str | None = None, *, progress: Callable[[str], Tell] | None = None
-    ) -> pd.DataFrame:
+    def volumes(self, pool: str | None = None, *, progress: MakeTell | None = None) -> pd.DataFrame:
         """List the volumes of all hosts, with their chains and the guests that use them.
 
         Parameters
@@ -159,7 +150,7 @@ class Fleet:
         return self._ask(VOLUMES, progress, pool=pool)
 
     @returns(of_hosts(GUESTS))
-    def guests(self, *, progress: Callable[[str], Tell] | None = None) -> pd.DataFrame:
+    def guests(self, *, progress: MakeTell | None = None) -> pd.DataFrame:
         """List the guests of all hosts, running or not.
 
         Parameters
@@ -170,7 +161,7 @@ class Fleet:
         return self._ask(GUESTS, progress)
 
     @returns(of_hosts(DISKS))
-    def disks(self, *, progress: Callable[[str], Tell] | None = None) -> pd.DataFrame:
+    def disks(self, *, progress: MakeTell | None = None) -> pd.DataFrame:
         """List the guests' disks, joined to pools and volumes, each with its whole backing chain.
 
         Parameters
@@ -186,7 +177,7 @@ class Fleet:
         guest: str | None = None,
         *,
         fresh: bool = False,
-        progress: Callable[[str], Tell] | None = None,
+        progress: MakeTell | None = None,
     ) -> pd.DataFrame:
         """List the file systems in the guests' disks, of running and of shut-off guests.
 
@@ -216,7 +207,7 @@ class Fleet:
         guest: str | None = None,
         *,
         fresh: bool = False,
-        progress: Callable[[str], Tell] | None = None,
+        progress: MakeTell | None = None,
     ) -> pd.DataFrame:
         """Tell how full the file systems in the guests' disks are, as ``virt-df`` does.
 
@@ -235,7 +226,7 @@ class Fleet:
     def _ask(
         self,
         frame: Frame,
-        progress: Callable[[str], Tell] | None,
+        progress: MakeTell | None,
         patience: float | None = None,
         **options: Any,  # noqa: ANN401 - the arguments of the host's own method
     ) -> pd.DataFrame:
@@ -244,18 +235,8 @@ class Fleet:
             label: Question(label, uri, frame.name, options, self.timeout, patience or self.timeout)
             for label, uri in self.hosts.items()
         }
-        # Made anew for each question to the fleet: what hangs there takes no place from the next.
-        executor = self._executor or DaemonThreads(AT_ONCE)
-        futures: dict[str, Future[Answer]] = {}
-        try:
-            for label, question in questions.items():
-                futures[label] = _submit(executor, question)
-            _wait(futures, progress("Asking hosts") if progress else None)
-        finally:
-            for future in futures.values():
-                future.cancel()
-        answers = {label: _outcome(future) for label, future in futures.items()}
-        _check(answers, futures, options)
+        tell = progress("Asking hosts") if progress else None
+        answers = gather(questions, self._executor, tell)
         return join(frame, answers, self.hosts)
 
 
@@ -270,51 +251,3 @@ def _seconds(name: str, value: float) -> float:
     if not number or not isfinite(value) or value <= 0:
         raise BadValue(f"{name} cannot be {value!r}", "give seconds as a number above 0")
     return float(value)
-
-
-def _submit(executor: Executor, question: Question) -> Future[Answer]:
-    try:
-        return executor.submit(ask, question)
-    except RuntimeError as error:  # it was shut down, or its processes ended
-        raise KvmnbError(f"The executor takes no work: {error}", "give the fleet a new one") from error
-
-
-def _wait(futures: Mapping[str, Future[Answer]], tell: Tell | None) -> None:
-    """Wait for all of them, in a way that Ctrl-C and a form's Cancel can end."""
-    left = dict(futures)
-    while left:
-        if tell:
-            tell(len(futures) - len(left), len(futures), next(iter(left)))
-        check_cancelled()
-        ended, _ = wait(left.values(), _GLANCE, FIRST_COMPLETED)
-        left = {label: future for label, future in left.items() if future not in ended}
-    if tell:
-        tell(len(futures), len(futures), "")
-
-
-def _outcome(future: Future[Answer]) -> Answer:
-    """Give the answer; where whoever was to ask could not, say why."""
-    if future.cancelled():
-        return Answer(status="not asked", problem="the executor cancelled the question")
-    error = future.exception()
-    if error is not None:
-        return Answer(
-            status="not asked", problem=f"whoever was to ask it failed: {type(error).__name__}: {error}"
-        )
-    return future.result()
-
-
-def _check(
-    answers: Mapping[str, Answer], futures: Mapping[str, Future[Answer]], options: Mapping[str, Any]
-) -> None:
-    """Raise where no answer tells anything of a host."""
-    statuses = {answer.status for answer in answers.values()}
-    if statuses == {"not found"}:
-        [(kind, name)] = [(key, options[key]) for key in ("pool", "guest") if options.get(key) is not None]
-        what = f"There is no {kind} {name!r} on any host of the fleet"
-        raise NotFound(what, f"see what there is with the fleet's {kind}s()")
-    if statuses == {"not asked"}:
-        first = next(iter(answers))
-        cause = None if futures[first].cancelled() else futures[first].exception()
-        remedy = "see that the executor's workers run, and that kvmnb is installed where they do"
-        raise KvmnbError(f"No host could be asked: {answers[first].problem}", remedy) from cause

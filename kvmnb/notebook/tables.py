@@ -117,8 +117,8 @@ def show(
     frame : pandas.DataFrame
         One of the kit's frames.
     columns : sequence of str, optional
-        Which columns, in this order; ``"all"`` for all of them. Without it those that matter most, and
-        ``status`` and why where something could not be read.
+        Which columns, in this order; ``"all"`` for all of them. Without it those that matter most, the
+        host where there are several, and ``status`` and why where something could not be read.
     bars : bool
         Whether to add a column ``use`` where both capacity and allocation are shown.
     note : bool
@@ -165,6 +165,8 @@ def _choose(
     if columns is not None:
         return list(columns)
     chosen = [column for column in (declared.brief if declared else ()) if column in frame.columns]
+    if "host" in frame.columns and frame["host"].nunique(dropna=False) > 1:
+        chosen = ["host", *chosen]
     whole = "status" not in frame.columns or not (frame["status"] != "ok").any()
     why = [column for column in ("status", "problem", "reason") if column in frame.columns]
     return chosen if whole else list(dict.fromkeys([*chosen, *why]))

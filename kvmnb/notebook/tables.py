@@ -39,7 +39,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - a frame's cell may be anything
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, pd.Timestamp):
-        return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+        return value.strftime("%Y-%m-%d %H:%M:%S %Z")
     return printable(str(value))
 
 
@@ -167,6 +167,8 @@ def _choose(
     chosen = [column for column in (declared.brief if declared else ()) if column in frame.columns]
     if "host" in frame.columns and frame["host"].nunique(dropna=False) > 1:
         chosen = ["host", *chosen]
+    if "sampled_at" in frame.columns and "sampled_at" not in chosen:  # from a store of samples
+        chosen = ["sampled_at", *chosen]
     whole = "status" not in frame.columns or not (frame["status"] != "ok").any()
     why = [column for column in ("status", "problem", "reason") if column in frame.columns]
     return chosen if whole else list(dict.fromkeys([*chosen, *why]))

@@ -25,11 +25,14 @@ _ARROW: dict[Dtype, pa.DataType] = {
 
 #: pandas' types of what the files' types become.
 _PANDAS = {
-    pa.string(): pd.StringDtype(),
+    pa.string(): pd.StringDtype("pyarrow"),
     pa.int64(): pd.Int64Dtype(),
     pa.float64(): pd.Float64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
+
+#: How text is held in memory until it is a frame's: each text once, and per row its number.
+CODED = pa.dictionary(pa.int32(), pa.string())
 
 #: The columns that every row in a store has, before those of its frame; ``host`` and ``day`` are in the path.
 KEYS = ("sample", "sampled_at")
@@ -116,7 +119,7 @@ def conform(table: pa.Table, frame: Frame, names: Sequence[str]) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        With these columns. Texts may be dictionaries, as they were read.
+        With these columns. Texts are `CODED`.
 
     Raises
     ------
@@ -130,17 +133,21 @@ def conform(table: pa.Table, frame: Frame, names: Sequence[str]) -> pa.Table:
 
 def _conformed(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
     if name not in table.column_names:
-        return pa.chunked_array([pa.nulls(len(table), kind)])
+        return pa.chunked_array([_coded(pa.nulls(len(table), kind))])
     found = table[name]
-    if found.type == kind or (pa.types.is_dictionary(found.type) and found.type.value_type == kind):
-        return found
-    if pa.types.is_string(kind) and not _is_text(found.type):
-        raise pa.ArrowTypeError(f"column {name!r} is {found.type}, not text")
+    if pa.types.is_string(kind):
+        if not _is_text(found.type):
+            raise pa.ArrowTypeError(f"column {name!r} is {found.type}, not text")
+        return found if found.type == CODED else _coded(found.cast(kind))
     try:
         # A time may have been kept finer than we keep it; of a number nothing may be lost.
         return found.cast(kind, safe=not pa.types.is_timestamp(found.type))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise pa.ArrowTypeError(f"column {name!r} is {found.type}, not {kind}: {error}") from error
+
+
+def _coded(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    return array.dictionary_encode() if pa.types.is_string(array.type) else array
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -170,31 +177,42 @@ def to_frame(table: pa.Table, columns: Mapping[str, Column]) -> pd.DataFrame:
         With the table's columns.
     """
     made: dict[str, Any] = {}
-    for name in table.column_names:
-        found, kind = table[name], _ARROW[columns[name].dtype]
+    arrays = dict(zip(table.column_names, table.columns, strict=True))
+    del table  # so that what has become pandas' own is not held twice
+    for name in list(arrays):
+        found, kind = arrays.pop(name), _ARROW[columns[name].dtype]
         if pa.types.is_list(kind):
             made[name] = _tuples(found)
         elif pa.types.is_timestamp(kind):
             made[name] = found.cast(pa.timestamp("ns", "UTC")).to_pandas()
         else:
-            plain = found.cast(kind) if found.type != kind else found
-            made[name] = cast("Any", _PANDAS[kind]).__from_arrow__(plain)
+            made[name] = cast("Any", _PANDAS[kind]).__from_arrow__(found.cast(kind))
     return pd.DataFrame(made)
 
 
 def _tuples(lists: pa.ChunkedArray) -> pd.Series[Any]:
     """Make a tuple of each list. Equal ones are one tuple: a year of samples has few that differ."""
+    known: dict[str, tuple[str, ...]] = {}
+    parts = [_chunk_of_tuples(chunk, known) for chunk in lists.chunks]
+    return pd.Series(np.concatenate(parts) if parts else [], dtype=object)
+
+
+def _chunk_of_tuples(lists: pa.Array, known: dict[str, tuple[str, ...]]) -> np.ndarray[Any, Any]:
     lengths = pc.list_value_length(lists).cast(pa.string())
     # With its length before it, a list of one empty text is told from an empty list.
-    keys = pc.binary_join_element_wise(lengths, pc.binary_join(lists, "\0"), ":")
-    coded = keys.combine_chunks().dictionary_encode()
-    known = [_split(key) for key in coded.dictionary.to_pylist()]
-    if None in known:  # a text with a zero byte in it
-        return pd.Series([pd.NA if one is None else tuple(one) for one in lists.to_pylist()], dtype=object)
-    values = np.empty(len(known) + 1, dtype=object)
-    for place, one in enumerate([*known, pd.NA]):  # numpy would take tuples of one length for a table
-        values[place] = one
-    return pd.Series(values[coded.indices.fill_null(len(known)).to_numpy()], dtype=object)
+    coded = pc.binary_join_element_wise(lengths, pc.binary_join(lists, "\0"), ":").dictionary_encode()
+    keys = coded.dictionary.to_pylist()
+    values = np.empty(len(keys) + 1, dtype=object)
+    for place, key in enumerate(keys):
+        if key not in known:
+            texts = _split(key)
+            if texts is None:  # one has a zero byte in it
+                told = [pd.NA if one is None else tuple(one) for one in lists.to_pylist()]
+                return pd.Series(told, dtype=object).to_numpy()
+            known[key] = texts
+        values[place] = known[key]
+    values[-1] = pd.NA
+    return cast("np.ndarray[Any, Any]", values[coded.indices.fill_null(len(keys)).to_numpy()])
 
 
 def _split(key: str) -> tuple[str, ...] | None:

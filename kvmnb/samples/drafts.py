@@ -177,7 +177,7 @@ def under_way(store: Store) -> set[str]:
     set of str
         Their ids. One that has none of its files here is complete, or will never be.
     """
-    found = set()
+    found: set[str] = set()
     try:
         drafts = list(store.parts.iterdir())
     except FileNotFoundError:

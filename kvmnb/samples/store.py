@@ -153,7 +153,7 @@ def _is_day(text: str) -> bool:
 def _entries(folder: Path) -> list[str]:
     """List what no reader of such stores would leave out; empty where there is no folder."""
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith((".", "_")))
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "_")))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

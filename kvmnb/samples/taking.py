@@ -15,7 +15,7 @@ from kvmnb import __version__
 from kvmnb.samples.arrow import to_table
 from kvmnb.samples.drafts import Drafts, under_way
 from kvmnb.samples.store import Partition, Store, new_id
-from kvmnb.schema import DF, DISKS, GUESTS, POOLS, SAMPLES, VOLUMES, Frame, returns
+from kvmnb.schema import DF, DISKS, GUESTS, POOLS, SAMPLES, USAGE, VOLUMES, Frame, returns
 from kvmnb.storage import frames
 from kvmnb.storage.model import Inventory
 
@@ -33,6 +33,7 @@ TAKEN: tuple[tuple[Frame, _Read], ...] = (
     (GUESTS, lambda _host, seen, _inside: frames.guests(seen)),
     (DISKS, lambda _host, seen, _inside: frames.disks(seen)),
     (DF, lambda host, _seen, inside: host.df() if inside else None),
+    (USAGE, lambda _host, _seen, _inside: None),
 )
 
 

@@ -75,8 +75,9 @@ def _wait(futures: Mapping[str, Future[Answer]], tell: Tell | None) -> None:
         if tell:
             tell(len(futures) - len(left), len(futures), next(iter(left)))
         check_cancelled()
-        ended, _ = wait(left.values(), _GLANCE, FIRST_COMPLETED)
-        left = {label: future for label, future in left.items() if future not in ended}
+        # One that an executor which shuts down has cancelled is done, though nobody who waits is told.
+        wait(left.values(), _GLANCE, FIRST_COMPLETED)
+        left = {label: future for label, future in left.items() if not future.done()}
     if tell:
         tell(len(futures), len(futures), "")
 

@@ -100,26 +100,39 @@ TREND = Frame(
         text("kind", "``pool``, or ``filesystem`` of a guest"),
         text("name", "the pool, or the guest and the file system in it"),
         amount("now", "how much of it was taken at the last sample"),
-        amount("capacity", "its size at the last sample"),
+        amount(
+            "capacity",
+            "how much it can hold: what was taken and what was available at the last sample, without what a "
+            "file system keeps for its administrator; NA where that is not known",
+        ),
         Column("growth", "Float64", "how much more is taken each day", "bytes per day"),
         Column("growth_least", "Float64", "the lower end of its interval", "bytes per day"),
         Column("growth_most", "Float64", "the upper end of its interval", "bytes per day"),
         Column(
-            "days", "Float64", "days from the last sample until it is full; NA where it does not grow", "days"
+            "days",
+            "Float64",
+            "days from the last sample until nothing is available; 0 where it is full, NA where it does not "
+            "grow",
+            "days",
         ),
         Column("days_least", "Float64", "the same at the upper end of the growth", "days"),
         Column("days_most", "Float64", "the same at the lower end; NA where it may never be full", "days"),
-        Column("full_at", "time", "when it is full by that"),
-        Column("steps", "Int64", "number of sudden changes, which were not taken for growth"),
+        Column("full_at", "time", "when it is full by that; NA where that is more than a century away"),
+        Column(
+            "steps",
+            "Int64",
+            "number of sudden changes, of what is taken or of the size, which were not taken for growth",
+        ),
         Column("samples", "Int64", "number of samples that it was worked out from"),
         Column("since", "time", "the first of them"),
         Column("until", "time", "the last of them"),
         text(
             "status",
-            "``ok``; ``not growing``; ``uncertain``: it may or may not grow; ``not enough data``; "
-            "``unreadable``: no sample could be read",
+            "``ok``: it grows; ``full``; ``not growing``: not at all, or not so that it could be full within "
+            "ten years; ``uncertain``: it may or may not grow; ``not enough data``; ``gone``: the last "
+            "sample of its host has it no more; ``unreadable``: no sample could be read",
         ),
-        text("problem", "why; NA where the status is ok"),
+        text("problem", "why, and what to know of its history; NA where there is nothing to say"),
     ),
     brief=(
         "kind",
@@ -133,6 +146,7 @@ TREND = Frame(
         "full_at",
         "status",
     ),
+    attrs=(),
 )
 
 SAMPLES = Frame(

@@ -6,7 +6,8 @@ from kvmnb.schema.declare import HOST, STATUS, Column, Frame, amount, text
 
 USAGE = Frame(
     "usage",
-    "image that a pool or a guest's disk has, and per pool one for what no volume explains",
+    "image that a pool or a guest's disk has, per pool one for what no volume explains, and one for each "
+    "pool, guest or disk that could not be read; sums are of the rows without ``counted_at``",
     (
         HOST,
         text("pool", "the pool of the volume; NA for an image in no running pool"),
@@ -36,16 +37,27 @@ USAGE = Frame(
         text("guest_state", "libvirt's word for that guest's state"),
         text("target", "the disk's name in that guest: vda, sdb …"),
         Column("filesystems", "texts", "the file systems on that disk"),
-        amount("used", "how much the file systems on that disk hold; NA where one of them could not be read"),
-        amount("free", "how much of them is free"),
+        amount(
+            "used",
+            "how much the file systems on that disk hold; NA where one of them could not be read or lies on "
+            "other disks too",
+        ),
+        amount("free", "how much of them is free; NA likewise"),
         amount(
             "reclaimable",
             "what it takes on the host though it is free inside, so that a trim or sparsifying gives it "
-            "back: allocation - used, within the bounds",
+            "back: allocation - used, within the bounds; of an overlay rather too little, since what is used "
+            "may lie below it; none of a whole logical volume or partition",
         ),
         amount("reclaimable_least", "the least that it can be, wherever the used blocks lie"),
         amount("reclaimable_most", "the most that it can be"),
-        *STATUS,
+        text(
+            "status",
+            "``ok``; ``not read inside``; ``spread``: file systems on it lie on other disks too; ``chain "
+            "unknown``; ``use unknown``; ``pool not running``; ``unreadable``; or the word of `Host.df` for "
+            "what could not be read inside",
+        ),
+        text("problem", "why, or what else to know of the figures; NA where there is nothing to say"),
     ),
     brief=("pool", "volume", "role", "guests", "promised", "allocation", "used", "reclaimable", "status"),
 )

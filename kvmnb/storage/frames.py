@@ -12,7 +12,8 @@ from kvmnb.storage.model import Disk, Guest, Inventory, Pool, Volume
 from kvmnb.storage.usage import Chain, Usage
 
 
-def _build(frame: Frame, rows: Iterable[dict[str, Any]], seen: Inventory) -> pd.DataFrame:
+def build(frame: Frame, rows: Iterable[dict[str, Any]], seen: Inventory) -> pd.DataFrame:
+    """Make a frame of what was read of a host, which each row names."""
     # Text, since attrs travel into files as JSON.
     read_at = pd.Timestamp(seen.read_at, unit="ns", tz="UTC").isoformat()
     named = ({**row, "host": seen.host or None} for row in rows)
@@ -45,10 +46,10 @@ def pools(seen: Inventory) -> pd.DataFrame:
             **_status(pool.problem),
         }
 
-    return _build(POOLS, [row(seen.pools[name]) for name in sorted(seen.pools)], seen)
+    return build(POOLS, [row(seen.pools[name]) for name in sorted(seen.pools)], seen)
 
 
-def _blank(frame: Frame) -> dict[str, Any]:
+def blank(frame: Frame) -> dict[str, Any]:
     """Give a row in which nothing is known."""
     return dict.fromkeys(frame.names)
 
@@ -71,14 +72,14 @@ def volumes(seen: Inventory, pool: str | None = None) -> pd.DataFrame:
             rows += [_volume_row(volume, usage) for volume in listed]
         else:
             why = f"pool {name!r} is {seen.pools[name].state}: start it to read its volumes"
-            rows.append({**_blank(VOLUMES), "pool": name, "status": "pool not running", "problem": why})
-    return _build(VOLUMES, rows, seen)
+            rows.append({**blank(VOLUMES), "pool": name, "status": "pool not running", "problem": why})
+    return build(VOLUMES, rows, seen)
 
 
 def _volume_row(volume: Volume, usage: Usage) -> dict[str, Any]:
     if not volume.path:
         return {
-            **_blank(VOLUMES),
+            **blank(VOLUMES),
             "pool": volume.pool,
             "name": volume.name or None,
             **_status(volume.problem),
@@ -133,7 +134,7 @@ def guests(seen: Inventory) -> pd.DataFrame:
             **_status(guest.problem),
         }
 
-    return _build(GUESTS, [row(guest) for guest in _by_name(seen)], seen)
+    return build(GUESTS, [row(guest) for guest in _by_name(seen)], seen)
 
 
 def _by_name(seen: Inventory) -> list[Guest]:
@@ -150,17 +151,17 @@ def disks(seen: Inventory) -> pd.DataFrame:
     for guest in _by_name(seen):
         if guest.problem:
             rows.append(
-                {**_blank(DISKS), "guest": guest.name, "guest_state": guest.state, **_status(guest.problem)}
+                {**blank(DISKS), "guest": guest.name, "guest_state": guest.state, **_status(guest.problem)}
             )
         rows += [_disk_row(guest, disk, usage) for disk in guest.disks]
-    return _build(DISKS, rows, seen)
+    return build(DISKS, rows, seen)
 
 
 def _disk_row(guest: Guest, disk: Disk, usage: Usage) -> dict[str, Any]:
     path = usage.source(disk)
     chain = usage.chain(path, disk.format) if path else None
     volume = usage.by_path.get(path) if path else None
-    status, problem = _disk_status(disk, path, chain.problem if chain else "", volume)
+    status, problem = disk_status(disk, path, chain.problem if chain else "", volume)
     return {
         "guest": guest.name,
         "guest_state": guest.state,
@@ -183,7 +184,7 @@ def _disk_row(guest: Guest, disk: Disk, usage: Usage) -> dict[str, Any]:
     }
 
 
-def _disk_status(
+def disk_status(
     disk: Disk, path: str | None, chain_problem: str, volume: Volume | None
 ) -> tuple[str, str | None]:
     """Say how much of a disk could be read."""

@@ -43,6 +43,12 @@ from .planning import remove_pool as remove_pool
 from .planning_images import convert_image as convert_image
 from .planning_images import create_image as create_image
 from .planning_images import create_overlay as create_overlay
+from .samples.learning import learning_history as learning_history
+from .samples.listing import list_history as list_history
+from .samples.reading import history as history
+from .samples.taking import sample as sample
+from .samples.tidying import compact_history as compact_history
+from .samples.tidying import prune_history as prune_history
 from .storage.actions import ApplySnapshot as ApplySnapshot
 from .storage.actions import BuildPool as BuildPool
 from .storage.actions import CloneVolume as CloneVolume
@@ -73,6 +79,7 @@ from .storage.actions import WipeVolume as WipeVolume
 from .storage.model import PoolSpec as PoolSpec
 from .storage.model import Problem as Problem
 from .storage.plan import Plan as Plan
+from .trends.frame import trend as trend
 from .units import format_size as format_size
 from .units import parse_size as parse_size
 

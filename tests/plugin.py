@@ -186,7 +186,7 @@ def pool(clean_daemon: Daemon, target: Path) -> RunningPool:
 
 def _distance(patch: pytest.MonkeyPatch, state: Path) -> None:
     """Keep the user's daemon, audit log and settings out of reach."""
-    for name in ("LIBVIRT_DEFAULT_URI", "VIRSH_DEFAULT_CONNECT_URI", "KVMNB_AUDIT_LOG"):
+    for name in ("LIBVIRT_DEFAULT_URI", "VIRSH_DEFAULT_CONNECT_URI", "KVMNB_AUDIT_LOG", "KVMNB_HISTORY"):
         patch.delenv(name, raising=False)
     patch.setenv("LIBVIRT_AUTOSTART", "0")  # qemu:///session would start a daemon for an ordinary user
     patch.setenv("XDG_STATE_HOME", str(state))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kvmnb import __version__
-from kvmnb.cli import formats, frames
+from kvmnb.cli import formats, frames, history
 from kvmnb.cli.printing import say
 from kvmnb.errors import KvmnbError
 
@@ -177,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dashboard(commands, connect)
     frames.add(commands)
     formats.add(commands)
+    history.add(commands, connect)
     return parser
 
 

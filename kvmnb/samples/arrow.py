@@ -150,6 +150,43 @@ def _coded(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return array.dictionary_encode() if pa.types.is_string(array.type) else array
 
 
+def conform_known(table: pa.Table, frame: Frame | None) -> pa.Table:
+    """Give the columns that this version of the kit knows their declared types, and keep all the others.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        What a file holds.
+    frame : Frame or None
+        The declaration of its frame; None where this version knows no such frame.
+
+    Returns
+    -------
+    pyarrow.Table
+        With the table's columns. Texts are `CODED`.
+
+    Raises
+    ------
+    pyarrow.ArrowException
+        A column cannot be what it is declared to be; the message names it.
+    """
+    known = stored(frame) if frame else {}
+    arrays = []
+    for name in table.column_names:
+        if name in known:
+            arrays.append(_conformed(table, name, _ARROW[known[name].dtype]))
+        else:
+            found = table[name]
+            is_text = _is_text(found.type) and not pa.types.is_null(found.type)
+            arrays.append(_coded(found.cast(pa.string())) if is_text else found)
+    return pa.table(arrays, names=table.column_names)
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Give the type that coded values are of in a file."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _is_text(kind.value_type)

@@ -8,12 +8,13 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kvmnb.errors import HistoryFailed
+from kvmnb.samples.arrow import plain
 from kvmnb.samples.store import Store
 
 #: Rows that are decoded at once. A day of 1,000 volumes has a few such groups, so that who wants the last
@@ -77,13 +78,7 @@ class Drafts:
             descriptor = _locked(draft)
             self._drafts.append((descriptor, draft, target))
             with open(descriptor, "wb", closefd=False) as file:
-                pq.write_table(
-                    table,
-                    file,
-                    compression="zstd",
-                    row_group_size=_GROUP,
-                    write_page_checksum=True,
-                )
+                _write(table, file)
             os.fsync(descriptor)
         except OSError as error:
             raise _failed(draft, error) from error
@@ -115,6 +110,14 @@ class Drafts:
                 for target in reversed(done):
                     target.unlink()
             raise _failed(self._store.path, error) from error
+
+
+def _write(table: pa.Table, file: IO[bytes]) -> None:
+    """Write a table by groups of rows; coded text becomes plain, which every reader takes for what it is."""
+    schema = pa.schema([(f.name, plain(f.type)) for f in table.schema], metadata=table.schema.metadata)
+    with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+        for start in range(0, len(table), _GROUP):
+            writer.write_table(table.slice(start, _GROUP).cast(schema), row_group_size=_GROUP)
 
 
 def _failed(path: Path, error: OSError) -> HistoryFailed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kvmnb.errors import BadHistory, HistoryFailed
-from kvmnb.samples.arrow import KEYS, conform
+from kvmnb.samples.arrow import KEYS, conform, conform_known
 from kvmnb.samples.store import files, is_ours, sample_of
 from kvmnb.schema import Frame
 
@@ -54,8 +54,8 @@ def sources(path: Path) -> frozenset[str]:
         return frozenset(json.loads(told))
 
 
-def counting(folder: Path, problems: list[BadHistory]) -> list[Path]:
-    """Give the files of a partition that count, sorted by name.
+def counting(folder: Path, names: Iterable[str], problems: list[BadHistory]) -> list[Path]:
+    """Give the files of a partition that count, in the order given.
 
     Those do not whose rows are in a file that was put together from them: a crash, or haste, has left both.
 
@@ -63,10 +63,12 @@ def counting(folder: Path, problems: list[BadHistory]) -> list[Path]:
     ----------
     folder : pathlib.Path
         The partition's folder.
+    names : iterable of str
+        What `kvmnb.samples.store.files` has listed.
     problems : list of BadHistory
         Gets what is wrong with files that are not given.
     """
-    names = files(folder)
+    names = list(names)
     twice: set[str] = set()
     bad: set[str] = set()
     for name in names:
@@ -110,7 +112,7 @@ def read_partition(
         problems: list[BadHistory] = []
         tables = []
         try:
-            for path in counting(folder, problems):
+            for path in counting(folder, files(folder), problems):
                 own = sample_of(path.name)
                 if own is None or wanted is None or own in wanted:
                     try:
@@ -125,25 +127,30 @@ def read_partition(
 
 def read_file(path: Path, frame: Frame, names: Sequence[str], wanted: Wanted | None) -> pa.Table:
     """Read what one file holds of some samples; raise `BadHistory` where it cannot be read."""
+    every = list(dict.fromkeys([*KEYS, *names]))
     with blaming(path):
-        told = pq.ParquetFile(path)
-        try:
-            there = told.schema_arrow
-            missing = [key for key in KEYS if key not in there.names]
-            if missing:
-                raise BadHistory(
-                    f"{path} has no column {missing[0]!r}", "move it out of the store: kvmnb did not write it"
-                )
-            groups = _groups(told.metadata, wanted)
-            asked = [name for name in dict.fromkeys([*KEYS, *names]) if name in there.names]
-        finally:
-            told.close()
-        texts = [name for name in asked if pa.types.is_string(there.field(name).type)]
-        with pq.ParquetFile(
-            path, metadata=told.metadata, read_dictionary=texts, page_checksum_verification=True
-        ) as file:
-            table = file.read_row_groups(groups, columns=asked)
-        return _only(conform(table, frame, list(dict.fromkeys([*KEYS, *names]))), wanted)
+        found = _load(path, every, wanted)
+        return _only(conform(found, frame, every), wanted)
+
+
+def read_whole(path: Path, frame: Frame | None) -> pa.Table:
+    """Read a file with every column, also those that this version does not know; for another file."""
+    with blaming(path):
+        return conform_known(_load(path, None, None), frame)
+
+
+def _load(path: Path, names: Sequence[str] | None, wanted: Wanted | None) -> pa.Table:
+    with pq.ParquetFile(path) as told:
+        there, metadata = told.schema_arrow, told.metadata
+    missing = [key for key in KEYS if key not in there.names]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]!r}")
+    asked = [name for name in (names or there.names) if name in there.names]
+    texts = [name for name in asked if pa.types.is_string(there.field(name).type)]
+    # Text that lies in the file as a list of texts and their numbers is left so.
+    options = {"metadata": metadata, "read_dictionary": texts, "page_checksum_verification": True}
+    with pq.ParquetFile(path, **options) as file:
+        return file.read_row_groups(_groups(metadata, wanted), columns=asked)
 
 
 def _groups(metadata: pq.FileMetaData, wanted: Wanted | None) -> list[int]:
@@ -186,5 +193,5 @@ def in_order(tables: list[pa.Table]) -> list[pa.Table]:
     ordered = sorted(range(len(tables)), key=lambda place: ends[place])
     if all(ends[a][1] <= ends[b][0] for a, b in pairwise(ordered)):
         return [tables[place] for place in ordered]
-    whole = pa.concat_tables(tables)
+    whole = pa.concat_tables(tables).unify_dictionaries()
     return [whole.take(pc.sort_indices(whole["sampled_at"]))]

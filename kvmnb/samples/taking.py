@@ -124,13 +124,13 @@ def write_sample(
     under_way(store)  # sweeps
     with Drafts(store) as drafts:
         for frame, rows in [*taken, (SAMPLES, row)]:
-            table = marked(to_table(frame, rows, identity, moment), frame)
+            table = marked(to_table(frame, rows, identity, moment), frame.name)
             drafts.write(table, store.folder(frame.name, partition) / f"{identity}.parquet", identity)
         drafts.publish()
     return row
 
 
-def marked(table: pa.Table, frame: Frame, **more: str) -> pa.Table:
+def marked(table: pa.Table, frame: str, **more: str) -> pa.Table:
     """Say in a file's metadata what it holds: ``kvmnb.frame``, ``kvmnb.version`` and what is given."""
-    told = {"frame": frame.name, "version": __version__, **more}
+    told = {"frame": frame, "version": __version__, **more}
     return table.replace_schema_metadata({f"kvmnb.{key}": value for key, value in told.items()})

@@ -10,7 +10,7 @@ from kvmnb.schema.formats import ADVICE, FEATURES, FORMATS, GROWTH, LAYERS, SAYI
 from kvmnb.schema.guests import COPIED, DF, FILESYSTEMS, LOGS, LS, MOUNTS
 from kvmnb.schema.images import EXTENTS, IMAGES, MEASURES, SNAPSHOTS, SOUNDNESS
 from kvmnb.schema.storage import APPLIED, AUDIT, CHECKS, DISKS, GUESTS, PLAN, POOLS, VOLUMES
-from kvmnb.schema.usage import ORPHANS, OVERCOMMIT, SAMPLES, TREND, USAGE
+from kvmnb.schema.usage import KEPT, ORPHANS, OVERCOMMIT, SAMPLES, TIDIED, TREND, USAGE
 
 #: Every frame, by the name that it keeps in its ``attrs``.
 FRAMES = {
@@ -45,6 +45,8 @@ FRAMES = {
         OVERCOMMIT,
         TREND,
         SAMPLES,
+        KEPT,
+        TIDIED,
     )
 }
 
@@ -64,6 +66,7 @@ __all__ = [
     "GROWTH",
     "GUESTS",
     "IMAGES",
+    "KEPT",
     "LAYERS",
     "LOGS",
     "LS",
@@ -78,6 +81,7 @@ __all__ = [
     "SNAPSHOTS",
     "SOUNDNESS",
     "STAGES",
+    "TIDIED",
     "TREND",
     "USAGE",
     "VOLUMES",

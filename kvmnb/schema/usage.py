@@ -20,16 +20,26 @@ USAGE = Frame(
         text("path", "where the image lies on the host"),
         text(
             "role",
-            "``disk``: a guest's disk; ``backing``: only below other images; ``other``: a guest's kernel, "
-            "firmware or the like; ``unused``: nothing that could be read uses it; ``elsewhere``: what "
-            "volumes of other pools take of the same file system; ``unexplained``: what is taken in the pool "
-            "and is no volume; ``unknown``: it cannot be known who uses it, or what is in the pool",
+            "``disk``: a guest's disk; ``backing``: only below other images; ``other``: a guest's CD, "
+            "kernel, firmware or the like, or only a snapshot's; ``unused``: nothing that could be read uses "
+            "it; "
+            "``elsewhere``: what images that are not in the pool take of its file system; ``unexplained``: "
+            "what is taken in the pool and is no volume, by the pool's own figure; ``unknown``: it cannot be "
+            "known who uses it, or what is in the pool",
         ),
         text("format", "format of the image"),
         amount("capacity", "size that a guest sees"),
-        amount("promised", "how much of its own space guests may come to take; 0 for what is only read"),
-        amount("allocation", "what it takes on the host now; each file counted once"),
-        text("counted_at", "path under which the same file is counted already; NA where this row counts it"),
+        amount(
+            "promised",
+            "how much of its own space guests may come to take, without the format's tables; 0 for what is "
+            "only read",
+        ),
+        amount("allocation", "what it takes on the host now"),
+        text(
+            "counted_at",
+            "path under which the same file is counted already, as a hard link or in another pool; NA where "
+            "this row counts it",
+        ),
         Column("chain", "texts", "paths of its whole backing chain, nearest first"),
         Column("guests", "texts", "every guest that uses it, directly or through a chain"),
         Column("shared_by", "texts", "paths of the images that lie on it, directly or through a chain"),
@@ -174,4 +184,36 @@ SAMPLES = Frame(
         Column("rows", "Int64", "number of rows in all its frames"),
         Column("gaps", "Int64", "number of rows that say that something could not be read"),
     ),
+)
+
+KEPT = Frame(
+    "kept",
+    "host with samples in the store",
+    (
+        HOST,
+        Column("samples", "Int64", "number of its samples"),
+        Column("since", "time", "the first of them"),
+        Column("until", "time", "the last of them"),
+        Column("gaps", "Int64", "number of rows in them that say that something could not be read"),
+        Column("files", "Int64", "number of files that hold them"),
+        amount("size", "how much those files hold"),
+        text("uri", "the libvirt URI of the last of them"),
+    ),
+    attrs=("store", "problems"),
+)
+
+TIDIED = Frame(
+    "tidied",
+    "day of a frame and host in the store that was put together or deleted, or could not be",
+    (
+        text("frame", "the frame"),
+        text("day", "the day, in UTC"),
+        HOST,
+        Column("files", "Int64", "number of its files before"),
+        Column("left", "Int64", "number of its files afterwards"),
+        Column("rows", "Int64", "number of rows in the file that was made; NA where none was"),
+        text("status", "``ok``, or ``left alone``"),
+        text("problem", "why it was left alone; NA where it was not"),
+    ),
+    attrs=("store",),
 )

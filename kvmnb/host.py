@@ -12,7 +12,7 @@ from kvmnb.errors import BadValue, NotFound
 from kvmnb.guests import frames as inside
 from kvmnb.guests.agent import ask_agent
 from kvmnb.guests.reading import Contents, Tell, read_guests
-from kvmnb.schema import DF, DISKS, FILESYSTEMS, GUESTS, POOLS, VOLUMES, returns
+from kvmnb.schema import DF, DISKS, FILESYSTEMS, GUESTS, ORPHANS, OVERCOMMIT, POOLS, USAGE, VOLUMES, returns
 from kvmnb.storage import audit, frames
 from kvmnb.storage.action import Action
 from kvmnb.storage.actions import ACTIONS
@@ -21,6 +21,9 @@ from kvmnb.storage.connection import Connection
 from kvmnb.storage.inventory import read_inventory
 from kvmnb.storage.model import Inventory
 from kvmnb.storage.plan import Plan, check
+from kvmnb.usage import joined, openers
+from kvmnb.usage.orphans import candidates, orphans
+from kvmnb.usage.overcommit import overcommit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,6 +177,46 @@ class Host:
         """
         seen = self.inventory()
         return inside.df(self._contents(seen, guest, fresh, progress), seen)
+
+    @returns(USAGE)
+    def usage(
+        self, inside: bool = True, *, fresh: bool = False, progress: MakeNamed | None = None
+    ) -> pd.DataFrame:
+        """Join pools, images, guests and what is used inside, so that it can be summed up.
+
+        Reads only: a pool is never refreshed, so that its own figures are those of its last refresh. Sums are
+        right over the rows without ``counted_at``: those of a pool give the pool's allocation.
+
+        Parameters
+        ----------
+        inside : bool
+            Whether to look into the guests' disks, as `df` does; without it ``used``, ``free`` and what is
+            reclaimable are NA, and the status of disks is ``not read inside``.
+        fresh, progress
+            As for `filesystems`.
+        """
+        seen = self.inventory()
+        return joined.usage(seen, self._contents(seen, None, fresh, progress) if inside else None)
+
+    @returns(ORPHANS)
+    def orphans(self) -> pd.DataFrame:
+        """List the volumes that no guest is known to use, with what speaks for that and what against it.
+
+        Nothing here says that a volume may be deleted. What has the fewest doubts stands first, and among
+        those the largest. Reads only; which processes have a file open is seen on this machine alone.
+        """
+        seen = self.inventory()
+        found = candidates(seen)
+        held, not_looked = openers.openers(seen, [image.path for image in found if image.path])
+        return orphans(seen, found, held, not_looked)
+
+    @returns(OVERCOMMIT)
+    def overcommit(self) -> pd.DataFrame:
+        """Tell how much each pool has promised to guests, against what it has; what fills first stands first.
+
+        Pools on one file system fill together: their ratio, shortfall and headroom are those of all of them.
+        """
+        return overcommit(self.inventory())
 
     def _contents(
         self, seen: Inventory, guest: str | None, fresh: bool, progress: MakeNamed | None

@@ -78,6 +78,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     disks = command("disks", "list the guests' disks, with their volumes and backing chains", connect)
     disks.set_defaults(function=_host_frame(lambda host, _arguments: host.disks()))
     _add_inside(command, connect)
+    _add_usage(command, connect)
     audit = command("audit", "list what was changed with the kit, when and by whom")
     audit.add_argument("--log", type=Path, metavar="PATH", help="another log than this user's own")
     audit.set_defaults(function=_audit)
@@ -101,6 +102,31 @@ def _add_inside(command: Callable[..., argparse.ArgumentParser], connect: argpar
         inside.set_defaults(function=_host_frame(partial(_inside, name)))
     mounts = command("mounts", "list the guests' file systems that are mounted here, stale ones too")
     mounts.set_defaults(function=_mounts)
+
+
+def _add_usage(command: Callable[..., argparse.ArgumentParser], connect: argparse.ArgumentParser) -> None:
+    """Add the commands that say how storage is used."""
+    usage = command(
+        "usage", "tell what each image was promised, takes, holds inside and could give back", connect
+    )
+    usage.add_argument(
+        "--no-inside", dest="inside", action="store_false", help="do not look into the guests' disks"
+    )
+    usage.add_argument("--fresh", action="store_true", help="read again what is remembered of guests' disks")
+    usage.set_defaults(function=_host_frame(_usage))
+    orphans = command(
+        "orphans", "list the volumes that no guest is known to use, with reasons and doubts", connect
+    )
+    orphans.set_defaults(function=_host_frame(lambda host, _arguments: host.orphans()))
+    overcommit = command("overcommit", "tell what pools have promised against what they have", connect)
+    overcommit.set_defaults(function=_host_frame(lambda host, _arguments: host.overcommit()))
+
+
+def _usage(host: Host | Fleet, arguments: argparse.Namespace) -> pd.DataFrame:
+    from kvmnb.notebook.progress import guest_bar, host_bar
+
+    bar = (host_bar if len(arguments.connect) > 1 else guest_bar) if sys.stderr.isatty() else None
+    return host.usage(arguments.inside, fresh=arguments.fresh, progress=bar)
 
 
 def _inside(name: str, host: Host | Fleet, arguments: argparse.Namespace) -> pd.DataFrame:

@@ -13,7 +13,19 @@ from kvmnb.fleets.asking import Question
 from kvmnb.fleets.gathering import Tell, gather
 from kvmnb.fleets.joining import join, of_hosts
 from kvmnb.fleets.labels import label_hosts
-from kvmnb.schema import DF, DISKS, FILESYSTEMS, GUESTS, POOLS, VOLUMES, Frame, returns
+from kvmnb.schema import (
+    DF,
+    DISKS,
+    FILESYSTEMS,
+    GUESTS,
+    ORPHANS,
+    OVERCOMMIT,
+    POOLS,
+    USAGE,
+    VOLUMES,
+    Frame,
+    returns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,6 +234,44 @@ class Fleet:
             No host has such a guest.
         """
         return self._ask(DF, progress, self.inside_timeout, guest=guest, fresh=fresh)
+
+    @returns(of_hosts(USAGE))
+    def usage(
+        self, inside: bool = True, *, fresh: bool = False, progress: MakeTell | None = None
+    ) -> pd.DataFrame:
+        """Join pools, images, guests and what is used inside, so that it can be summed up per host.
+
+        Parameters
+        ----------
+        inside : bool
+            Whether to look into the guests' disks; see `filesystems` for where that can be done.
+        fresh, progress
+            As for `filesystems`.
+        """
+        patience = self.inside_timeout if inside else None
+        return self._ask(USAGE, progress, patience, inside=inside, fresh=fresh)
+
+    @returns(of_hosts(ORPHANS))
+    def orphans(self, *, progress: MakeTell | None = None) -> pd.DataFrame:
+        """List the volumes that no guest of their own host is known to use: evidence, no verdict.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            As for `pools`.
+        """
+        return self._ask(ORPHANS, progress)
+
+    @returns(of_hosts(OVERCOMMIT))
+    def overcommit(self, *, progress: MakeTell | None = None) -> pd.DataFrame:
+        """Tell how much each pool of each host has promised to guests, against what it has.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            As for `pools`.
+        """
+        return self._ask(OVERCOMMIT, progress)
 
     def _ask(
         self,

@@ -44,6 +44,8 @@ class Image:
         Images of pools that are not running that lie on it.
     facts : Volume or None
         The volume that it is.
+    key : object
+        What all names of the same file have in common.
     """
 
     path: str
@@ -63,6 +65,7 @@ class Image:
     header: Qcow2 | None = None
     overlays: tuple[str, ...] = ()
     facts: Volume | None = None
+    key: object = None
     status: str = "ok"
     problems: list[str] = field(default_factory=list)
 
@@ -209,8 +212,9 @@ class _Reading:
     def _judge(self, image: Image, counted: dict[_Key, str]) -> None:
         """Say who uses an image, and whether it is counted already."""
         if not image.path.startswith("/"):
+            image.key = (image.pool, image.volume)
             return
-        key = self._key(image.path)
+        key = image.key = self._key(image.path)
         if image.facts is None or image.facts.problem != FILE_GONE:
             image.counted_at = counted.get(key)
             counted.setdefault(key, image.path)

@@ -17,7 +17,7 @@ from kvmnb.usage.storages import Storages
 _Row = dict[str, Any]
 
 #: Part of a file system by which a pool's figure may differ from the file system's own before it is said.
-_MUCH = 1 / 1000
+MUCH = 1 / 1000
 
 
 @dataclass
@@ -113,7 +113,7 @@ def stale(pool: Pool, seen: Inventory) -> Iterator[str]:
     if space is None or pool.allocation is None:
         return
     now = space[0] - space[1]
-    if abs(now - pool.allocation) > space[0] * _MUCH:
+    if abs(now - pool.allocation) > space[0] * MUCH:
         yield (
             f"the pool's own figure is of its last refresh: {format_size(now)} of its file system are taken "
             f"now, and {format_size(space[1])} are free"

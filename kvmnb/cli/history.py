@@ -37,8 +37,8 @@ def add(
         parents=[shown, store, connect],
         help="put what a host says now into a store of samples",
         description="Put the host's frames as they are now into a store of samples, for kvmnb history and "
-        "for kvmnb.history in a notebook. Reads the host only. Meant for a systemd timer or cron; with --every "
-        "it goes on until SIGTERM or Ctrl-C, which let the sample being taken come to its end.",
+        "for kvmnb.history in a notebook. Reads the host only. Meant for a systemd timer or cron; with "
+        "--every it goes on until SIGTERM or Ctrl-C, which let the sample being taken come to its end.",
     )
     sample.add_argument(
         "--no-inside", dest="inside", action="store_false", help="do not look into the guests' disks"
@@ -50,8 +50,8 @@ def add(
     history = commands.add_parser(
         "history",
         help="list, show, compact or prune the samples",
-        description="What was sampled: which samples there are, a frame as it was at their times, and keeping "
-        "the store small.",
+        description="What was sampled: which samples there are, a frame as it was at their times, and "
+        "keeping the store small.",
     )
     _add_history(history.add_subparsers(metavar="WHAT", required=True), [shown, store])
 

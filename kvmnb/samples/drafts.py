@@ -32,10 +32,13 @@ class Drafts:
     ----------
     store : Store
         It is made where it is not there yet.
+    durable : bool
+        Whether what is published is there even after the power fails. It costs much of the time.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, durable: bool = True) -> None:
         self._store = store
+        self._durable = durable
         self._drafts: list[tuple[int, Path, Path]] = []
 
     def __enter__(self) -> Self:
@@ -79,7 +82,8 @@ class Drafts:
             self._drafts.append((descriptor, draft, target))
             with open(descriptor, "wb", closefd=False) as file:
                 _write(table, file)
-            os.fsync(descriptor)
+            if self._durable:
+                os.fsync(descriptor)
         except OSError as error:
             raise _failed(draft, error) from error
 
@@ -99,12 +103,13 @@ class Drafts:
             for _descriptor, draft, target in self._drafts[:-1]:
                 _move(draft, target)
                 done.append(target)
-            for folder in {target.parent for target in done}:
+            for folder in {target.parent for target in done} if self._durable else ():
                 sync(folder)
             for _descriptor, draft, target in self._drafts[-1:]:
                 _move(draft, target)
                 done.append(target)
-                sync(target.parent)
+                if self._durable:
+                    sync(target.parent)
         except OSError as error:
             with suppress(OSError):  # the last first: it is what makes the others count
                 for target in reversed(done):

@@ -54,14 +54,14 @@ def repeat(act: Callable[[], None], every: timedelta) -> None:
 @contextmanager
 def _told_to_end() -> Iterator[Callable[[float], bool]]:
     """Give what waits some seconds for a signal to end, and tells whether there was one."""
-    # A pipe keeps a signal that comes just before the wait. Blocking signals would, too, but programs that are
-    # started inherit that and could not be ended.
+    # A pipe keeps a signal that comes just before the wait. Blocking signals would, too, but programs that
+    # are started inherit that and could not be ended.
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def note(number: int, _frame: object) -> None:
         os.write(writer, b"x")
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:

@@ -37,9 +37,9 @@ def default_store() -> Path:
     return Path(state) / "kvmnb" / "history"
 
 
-def new_id(when: datetime) -> str:
-    """Make an id that no other sample has and that sorts by time."""
-    return f"{when.astimezone(UTC).strftime('%Y%m%dT%H%M%S%fZ')}-{secrets.token_hex(6)}"
+def new_id(when: datetime, unique: str | None = None) -> str:
+    """Make an id that no other sample has and that sorts by time; `unique` is twelve digits of base 16."""
+    return f"{when.astimezone(UTC).strftime('%Y%m%dT%H%M%S%fZ')}-{unique or secrets.token_hex(6)}"
 
 
 def merged_name() -> str:

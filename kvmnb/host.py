@@ -218,6 +218,21 @@ class Host:
         """
         return overcommit(self.inventory())
 
+    def contents(self, seen: Inventory) -> list[Contents]:
+        """Read what is in all the guests' disks, as values rather than frames; `df` says how.
+
+        Parameters
+        ----------
+        seen : Inventory
+            The host, as `inventory` has just read it.
+
+        Returns
+        -------
+        list of Contents
+            One for each guest, by name.
+        """
+        return self._contents(seen, None, fresh=False, progress=None)
+
     def _contents(
         self, seen: Inventory, guest: str | None, fresh: bool, progress: MakeNamed | None
     ) -> list[Contents]:

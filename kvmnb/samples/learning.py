@@ -10,19 +10,15 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from kvmnb import __version__
 from kvmnb.durations import parse_duration
 from kvmnb.errors import BadValue
-from kvmnb.guests import frames as inside
 from kvmnb.samples.arrow import to_table
 from kvmnb.samples.drafts import Drafts
 from kvmnb.samples.listing import list_history
 from kvmnb.samples.made_up import HOST, URI, MadeUpHost
 from kvmnb.samples.store import Partition, Store, merged_name, new_id
-from kvmnb.samples.taking import marked
-from kvmnb.schema import DF, DISKS, GUESTS, KEPT, POOLS, SAMPLES, USAGE, VOLUMES, Frame, returns
-from kvmnb.storage import frames
-from kvmnb.usage.joined import usage
+from kvmnb.samples.taking import about, make_frames, marked
+from kvmnb.schema import KEPT, SAMPLES, Frame, returns
 
 
 @returns(KEPT)
@@ -94,25 +90,8 @@ def _sample(
     identity = new_id(when, f"{chance.getrandbits(48):012x}")
     day = (when - start) / timedelta(days=1)
     seen, contents = host.at(day, moment * 1000, lambda _name: max(-1.0, min(1.0, chance.gauss(0, 0.4))))
-    taken = [
-        (POOLS, frames.pools(seen)),
-        (VOLUMES, frames.volumes(seen)),
-        (GUESTS, frames.guests(seen)),
-        (DISKS, frames.disks(seen)),
-        (DF, inside.df(contents, seen)),
-        (USAGE, usage(seen, contents)),
-    ]
-    about = {
-        "host": HOST,
-        "sample": identity,
-        "sampled_at": moment * 1000,
-        "uri": URI,
-        "version": __version__,
-        "seconds": 1.0,
-        "rows": sum(len(rows) for _, rows in taken),
-        "gaps": sum(int((rows["status"] != "ok").sum()) for _, rows in taken),
-    }
-    taken.append((SAMPLES, SAMPLES.build([about])))
+    taken = make_frames(seen, contents)
+    taken.append((SAMPLES, about(taken, identity, moment, host=HOST, uri=URI, seconds=1.0)))
     return [(frame, to_table(frame, rows, identity, moment)) for frame, rows in taken]
 
 

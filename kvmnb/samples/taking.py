@@ -12,29 +12,36 @@ import pandas as pd
 import pyarrow as pa
 
 from kvmnb import __version__
+from kvmnb.guests import frames as inner
 from kvmnb.samples.arrow import to_table
 from kvmnb.samples.drafts import Drafts, under_way
 from kvmnb.samples.store import Partition, Store, new_id
 from kvmnb.schema import DF, DISKS, GUESTS, POOLS, SAMPLES, USAGE, VOLUMES, Frame, returns
 from kvmnb.storage import frames
 from kvmnb.storage.model import Inventory
+from kvmnb.usage.inside import NOT_READ
+from kvmnb.usage.joined import usage
 
 if TYPE_CHECKING:
+    from kvmnb.guests.reading import Contents
     from kvmnb.host import Host
 
-#: Reads one frame for a sample: from the host, what was just read of it, and whether to look into guests.
-#: None where that frame is not part of such a sample.
-_Read = Callable[["Host", Inventory, bool], pd.DataFrame | None]
+#: Makes one frame of a sample, of what was read of the host and in its guests' disks; those are None where
+#: nobody looked, and a frame is where it is no part of such a sample.
+_Make = Callable[[Inventory, "list[Contents] | None"], "pd.DataFrame | None"]
 
 #: What a sample holds. A new frame is one line here; its files, history and compaction follow.
-TAKEN: tuple[tuple[Frame, _Read], ...] = (
-    (POOLS, lambda _host, seen, _inside: frames.pools(seen)),
-    (VOLUMES, lambda _host, seen, _inside: frames.volumes(seen)),
-    (GUESTS, lambda _host, seen, _inside: frames.guests(seen)),
-    (DISKS, lambda _host, seen, _inside: frames.disks(seen)),
-    (DF, lambda host, _seen, inside: host.df() if inside else None),
-    (USAGE, lambda _host, _seen, _inside: None),
+TAKEN: tuple[tuple[Frame, _Make], ...] = (
+    (POOLS, lambda seen, _contents: frames.pools(seen)),
+    (VOLUMES, lambda seen, _contents: frames.volumes(seen)),
+    (GUESTS, lambda seen, _contents: frames.guests(seen)),
+    (DISKS, lambda seen, _contents: frames.disks(seen)),
+    (DF, lambda seen, contents: None if contents is None else inner.df(contents, seen)),
+    (USAGE, usage),
 )
+
+#: The words for what is no gap: nobody looked, or there is nothing to be read.
+_NO_GAPS = ("ok", "swap", NOT_READ.status)
 
 
 @returns(SAMPLES)
@@ -65,8 +72,7 @@ def sample(host: Host, store: str | Path | None = None, inside: bool = True) -> 
     """
     started = time.monotonic()
     seen = host.inventory()
-    read = ((frame, take(host, seen, inside)) for frame, take in TAKEN)
-    taken = [(frame, rows) for frame, rows in read if rows is not None]
+    taken = make_frames(seen, host.contents(seen) if inside else None)
     return write_sample(
         Store.named(store, must_exist=False),
         taken,
@@ -75,6 +81,12 @@ def sample(host: Host, store: str | Path | None = None, inside: bool = True) -> 
         sampled_at=seen.read_at,
         seconds=time.monotonic() - started,
     )
+
+
+def make_frames(seen: Inventory, contents: list[Contents] | None) -> list[tuple[Frame, pd.DataFrame]]:
+    """Make the frames of a sample, each with its declaration."""
+    made = ((frame, make(seen, contents)) for frame, make in TAKEN)
+    return [(frame, rows) for frame, rows in made if rows is not None]
 
 
 def write_sample(
@@ -110,17 +122,8 @@ def write_sample(
     moment = sampled_at // 1000
     when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
     identity, partition = new_id(when), Partition.of(when, host)
-    about = {
-        "host": host or None,
-        "sample": identity,
-        "sampled_at": moment * 1000,
-        "uri": uri,
-        "version": __version__,
-        "seconds": seconds,
-        "rows": sum(len(rows) for _, rows in taken),
-        "gaps": sum(int((rows["status"] != "ok").sum()) for _, rows in taken if "status" in rows),
-    }
-    row = SAMPLES.build([about], host=host, uri=uri, store=str(store.path))
+    row = about(taken, identity, moment, host=host, uri=uri, seconds=seconds)
+    row.attrs["store"] = str(store.path)
     under_way(store)  # sweeps
     with Drafts(store) as drafts:
         for frame, rows in [*taken, (SAMPLES, row)]:
@@ -128,6 +131,30 @@ def write_sample(
             drafts.write(table, store.folder(frame.name, partition) / f"{identity}.parquet", identity)
         drafts.publish()
     return row
+
+
+def about(
+    taken: Iterable[tuple[Frame, pd.DataFrame]],
+    identity: str,
+    moment: int,
+    *,
+    host: str,
+    uri: str,
+    seconds: float,
+) -> pd.DataFrame:
+    """Make the row that says what a sample is; `moment` is its time, in microseconds since 1970."""
+    sizes = [(len(rows), int((~rows["status"].isin(_NO_GAPS)).sum())) for _, rows in taken]
+    told = {
+        "host": host or None,
+        "sample": identity,
+        "sampled_at": moment * 1000,
+        "uri": uri,
+        "version": __version__,
+        "seconds": seconds,
+        "rows": sum(rows for rows, _ in sizes),
+        "gaps": sum(gaps for _, gaps in sizes),
+    }
+    return SAMPLES.build([told], host=host, uri=uri)
 
 
 def marked(table: pa.Table, frame: str, **more: str) -> pa.Table:

@@ -1,0 +1,1 @@
+"""The tests of how growth and forecasts are worked out."""

@@ -129,7 +129,7 @@ def _kept(pool: Pool, seen: Inventory) -> Iterator[str]:
         return
     kept = space[1] - images.free(pool.spec.target)
     if kept > space[0] * MUCH:
-        yield f"{format_size(kept)} of what is free are kept for root, so that other users' guests fill it sooner"
+        yield f"{format_size(kept)} of what is free are kept for root: other users' guests fill it sooner"
 
 
 def _pools(names: Iterable[str]) -> str:

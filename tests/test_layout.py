@@ -19,6 +19,7 @@ _PURE = [
     "images/headers",
     "guests/agent_rows",
     "guests/tree",
+    *(f"trends/{name}" for name in ("days", "frame", "growth", "notes", "series", "steps", "thin")),
     *(f"fleets/{name}" for name in ("labels", "joining")),
     *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats", "images")),
     *(

@@ -13,6 +13,7 @@ from kvmnb.trends.growth import Growth, growth
 from kvmnb.trends.notes import notes
 from kvmnb.trends.series import Series, histories
 from kvmnb.trends.steps import cut
+from kvmnb.units import LARGEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,9 +44,10 @@ def trend(pools: pd.DataFrame | None = None, df: pd.DataFrame | None = None) -> 
 
     The growth is Theil and Sen's: the median of the slopes between all pairs of days, each day taken by the
     median of its samples. Sudden changes that stay, such as a deleted volume, are counted as steps and are no
-    growth, unless they come again and again. The interval holds the true growth in 90 of 100 histories, also
-    where a size wanders, and says nothing about steps to come. Full is where nothing is available: of a file
-    system that keeps blocks for its administrator, before all of it is used.
+    growth, unless they come again and again. The interval is to hold the true growth in
+    90 of 100 histories. Of made ones it held it in 86 to 88 where a size wanders, and in more where errors do
+    not last. It says nothing about steps to come. Full is where nothing is available: of a file system that
+    keeps blocks for its administrator, before all of it is used.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def _row(series: Series, newest: int) -> dict[str, Any]:
     now, room = float(series.taken[-1]), float(series.room[-1])
     row |= {
         "now": int(now),
-        "capacity": None if np.isnan(room) else int(now) + int(room),
+        "capacity": None if np.isnan(room) else min(int(now) + int(room), LARGEST),
         "steps": worked.steps,
         "since": int(series.times[0]),
         "until": int(series.times[-1]),
@@ -101,24 +103,31 @@ def _work(series: Series) -> _Worked:
     span = (series.times[-1] - series.times[0]) / DAY
     days = by_day(series.times, series.taken)
     lacks = [
-        f"{how} more {what}"
-        for how, what in (
-            (SAMPLES - len(series.times), "samples"),
-            (int(np.ceil(DAYS - span)), "days"),
-            (DIFFERENT - len(days.at), "days with samples"),
+        _count(how, f"more {thing}", rest)
+        for how, thing, rest in (
+            (SAMPLES - len(series.times), "sample", ""),
+            (int(np.ceil(DAYS - span)), "day", ""),
+            (DIFFERENT - len(days.at), "day", " with samples"),
         )
         if how > 0
-    ]
-    had = f"{len(series.times)} samples over {span:.1f} days"
+    ][:2]
+    had = f"{_count(len(series.times), 'sample')} over {span:.1f} days"
     if lacks:
-        return _Worked(lacking=f"{had}: {' and '.join(lacks[:2])} are needed")
+        need = "is" if lacks[1:] == [] and lacks[0].startswith("1 ") else "are"
+        return _Worked(lacking=f"{had}: {' and '.join(lacks)} {need} needed")
     size = np.nanmax([*series.taken, *series.size])
     cuts = cut(days.at, days.values, float(size))
     kept = cuts.kept
     found = growth(days.at[kept], days.values[kept], cuts.stretch, days.weekday[kept])
     steps = len(cuts.steps) + _resized(series, days.at[kept], cuts.steps)
-    lacking = "" if found else f"{had}, with {steps} sudden changes among them: more days are needed"
+    lacking = (
+        "" if found else f"{had}, with {_count(steps, 'sudden change')} among them: more days are needed"
+    )
     return _Worked(found, steps, cuts.recurring, lacking)
+
+
+def _count(number: int, thing: str, rest: str = "") -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}{rest}"
 
 
 def _resized(series: Series, at: Any, steps: tuple[int, ...]) -> int:  # noqa: ANN401 - an array

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ class _Source:
     key: tuple[str, ...]
     taken: str
     why: str
-    extra: tuple[str, ...] = field(default=())
+    extra: tuple[str, ...] = ()
 
 
 _POOLS = _Source(POOLS, "pool", ("name",), "allocation", "problem")
@@ -93,7 +94,9 @@ def histories(pools: pd.DataFrame | None, df: pd.DataFrame | None) -> list[Serie
     if pools is None and df is None:
         raise BadValue("There is no history", "give it kvmnb.history('pools'), kvmnb.history('df') or both")
     found = [] if pools is None else list(_split(_read(pools, _POOLS), _POOLS))
-    return found + ([] if df is None else list(_split(_attributed(_read(df, _FILESYSTEMS)), _FILESYSTEMS)))
+    if df is not None:
+        found += _split(_attributed(_read(df, _FILESYSTEMS)), _FILESYSTEMS)
+    return found
 
 
 def _read(history: pd.DataFrame, source: _Source) -> pd.DataFrame:
@@ -126,39 +129,60 @@ def _attributed(table: pd.DataFrame) -> pd.DataFrame:
 
     A file system that was read without its UUID, as agents do, is the one of that name before or after it.
     """
-    table = table.rename(columns={_FILESYSTEMS.why: "why"})
+    table = table.assign(of=_ids(table, ("host", "guest")))
     known = table["filesystem"].notna()
-    keys = ["host", "guest", "filesystem"]
-    named = table[known].copy()
-    named["uuid"] = named.groupby(keys, dropna=False)["uuid"].transform(lambda ids: ids.ffill().bfill())
-    each = named.drop_duplicates([*keys, "uuid"], keep="last")[[*keys, "uuid", "type"]]
+    named = table[known]
+    ids = named.groupby(_ids(named, ("of", "filesystem")))["uuid"]
+    named = named.assign(uuid=ids.ffill())
+    named = named.assign(uuid=named.groupby(_ids(named, ("of", "filesystem")))["uuid"].bfill())
+    each = named.assign(id=_ids(named, ("of", "filesystem", "uuid"))).drop_duplicates("id", keep="last")
     lost = table[~known].drop(columns=["filesystem", "uuid", "type"])
-    spread = lost.merge(each, on=["host", "guest"], how="left")
-    spread[["taken", "room", "size"]] = np.nan
-    both = pd.concat([part for part in (named, spread) if len(part)] or [named], ignore_index=True)
-    both = both.rename(columns={"why": _FILESYSTEMS.why})
+    spread = lost.merge(each[["of", "filesystem", "uuid", "type"]], on="of", how="left")
+    both = pd.concat([named, spread.assign(taken=np.nan, room=np.nan, size=np.nan)])
     return both.sort_values("time", kind="stable", ignore_index=True)
 
 
+def _ids(table: pd.DataFrame, keys: tuple[str, ...]) -> Ints:
+    """Give rows with the same texts the same number.
+
+    What pandas makes of texts to group by them cannot hold a name that is no UTF-8.
+    """
+    ids = np.zeros(len(table), np.int64)
+    for key in keys:
+        codes, values = pd.factorize(table[key].to_numpy(object))
+        ids, _ = pd.factorize(ids * (len(values) + 1) + codes + 1)
+    return ids.astype(np.int64)
+
+
 def _split(table: pd.DataFrame, source: _Source) -> Iterator[Series]:
-    """Give the series of a table."""
-    ended = table.groupby("host", dropna=False)["time"].max().to_dict()
-    keys = ["host", *source.key, *(["uuid"] if "uuid" in table else [])]
-    groups = list(table.groupby(keys, dropna=False, sort=True))
-    names = [tuple(None if pd.isna(part) else str(part) for part in cast("Any", key)) for key, _ in groups]
-    plain = [(name[0], *name[1 : 1 + len(source.key)]) for name in names]
-    for name, place, (_, part) in zip(names, plain, groups, strict=True):
-        said = " ".join(filter(None, place[1:]))
-        if plain.count(place) > 1 and name[-1] is not None:
-            said += f" ({name[-1][:8]})"
-        yield _series(part, source, name[0], said, int(ended[part["host"].iloc[0]]))
+    """Give the series of a table, by host and name."""
+    ended = table.groupby(_ids(table, ("host",)))["time"].transform("max")
+    table = table.assign(ended=ended.astype("int64"))
+    extra = ("uuid",) if "uuid" in table else ()
+    parts = [part for _, part in table.groupby(_ids(table, ("host", *source.key, *extra)))]
+    places = [tuple(map(_text, part[["host", *source.key]].iloc[0])) for part in parts]
+    often = Counter(places)
+    for (host, *words), part in sorted(zip(places, parts, strict=True), key=lambda pair: _order(pair[0])):
+        name = " ".join(word for word in words if word is not None)
+        uuid = _text(part["uuid"].iloc[0]) if extra else None
+        if often[host, *words] > 1 and uuid is not None:
+            name += f" ({uuid[:8]})"
+        yield _series(part, source, host, name)
 
 
-def _series(part: pd.DataFrame, source: _Source, host: str | None, name: str, ended: int) -> Series:
+def _text(cell: Any) -> str | None:  # noqa: ANN401 - a frame's cell may be anything
+    return None if pd.isna(cell) else str(cell)
+
+
+def _order(place: tuple[str | None, ...]) -> tuple[str, ...]:
+    return tuple(part or "" for part in place)
+
+
+def _series(part: pd.DataFrame, source: _Source, host: str | None, name: str) -> Series:
     columns = (part[column].to_numpy() for column in ("taken", "room", "size"))
     times, (taken, room, size) = distinct(part["time"].to_numpy(), *columns)
     read = ~np.isnan(taken)
-    reasons = part.loc[part["taken"].isna(), source.why].dropna()
+    reasons = part.loc[part["time"].isin(times[~read]), source.why].dropna()
     kinds: set[Any] = set(part["type"]) if "type" in part else set()
     return Series(
         host=host,
@@ -170,6 +194,6 @@ def _series(part: pd.DataFrame, source: _Source, host: str | None, name: str, en
         size=size[read],
         missed=times[~read],
         why=None if reasons.empty else str(reasons.iloc[-1]),
-        ended=ended,
+        ended=int(part["ended"].iloc[0]),
         grows=not kinds & _MADE_FULL,
     )

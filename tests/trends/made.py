@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from kvmnb.schema import DF, POOLS
+from kvmnb.schema import DF, POOLS, Frame
 from kvmnb.trends.days import DAY
 
 Floats = NDArray[np.float64]
@@ -90,34 +90,32 @@ ERRORS: dict[str, Callable[[Generator, int], Floats]] = {
 
 def pools(name: str, days: Any, taken: Any, capacity: Any = 1000 * GIB, **known: Any) -> pd.DataFrame:  # noqa: ANN401
     """Make a history of a pool: how much of it was taken so many days after the start; None is not known."""
-    return _history(POOLS, days, taken, capacity, {"name": name}, "allocation", known)
+    key = {"name": name}
+    return _history(
+        POOLS, "allocation", list(zip(days, taken, _each(capacity, days), strict=True)), key | known
+    )
 
 
 def filesystems(guest: str, days: Any, used: Any, capacity: Any = 100 * GIB, **known: Any) -> pd.DataFrame:  # noqa: ANN401
     """Make a history of one file system of a guest, as `pools` does."""
     key = {"guest": guest, "filesystem": "/dev/sda1", "type": "xfs"}
-    return _history(DF, days, used, capacity, key, "used", known)
+    return _history(DF, "used", list(zip(days, used, _each(capacity, days), strict=True)), key | known)
 
 
-def _history(
-    frame: Any,  # noqa: ANN401 - of POOLS' type
-    days: Any,  # noqa: ANN401 - numbers
-    taken: Any,  # noqa: ANN401
-    capacity: Any,  # noqa: ANN401
-    key: dict[str, Any],
-    column: str,
-    known: dict[str, Any],
-) -> pd.DataFrame:
-    rows, times = [], []
-    sizes = np.broadcast_to(capacity, len(days))
-    for day, size, full in zip(days, taken, sizes, strict=True):
+def _each(capacity: Any, days: Any) -> Any:  # noqa: ANN401 - arrays
+    return np.broadcast_to(capacity, len(days))
+
+
+def _history(frame: Frame, column: str, told: list[Any], known: dict[str, Any]) -> pd.DataFrame:
+    rows = []
+    for _, size, full in told:
         held = None if size is None or np.isnan(size) else int(size)
-        left = None if held is None else int(full) - held
-        row: dict[str, Any] = dict.fromkeys(frame.names) | {"host": "kvm1", "status": "ok"} | key
-        row |= {"capacity": None if held is None else int(full), column: held, "available": left}
-        rows.append(row | {k: v for k, v in known.items() if k in frame.names})
-        times.append(START + round(float(day) * DAY))
-    history: pd.DataFrame = frame.build(rows)
-    history["sample"] = pd.array([f"s{time}" for time in times], dtype="string")
-    history["sampled_at"] = pd.to_datetime(pd.Series(times, dtype="int64"), utc=True)
-    return history.assign(**{k: v for k, v in known.items() if k not in frame.names})
+        row = dict.fromkeys(frame.names) | {"host": "kvm1", "status": "ok", column: held}
+        if held is not None:
+            row |= {"capacity": int(full), "available": int(full) - held}
+        rows.append(row | known)
+    times = pd.Series([START + round(float(day) * DAY) for day, *_ in told], dtype="int64")
+    history = frame.build(rows)
+    history["sample"] = ("s" + times.astype(str)).astype("string")
+    history["sampled_at"] = pd.to_datetime(times, utc=True)
+    return history

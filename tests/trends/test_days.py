@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kvmnb.trends.days import DAY, MOST_DAYS, by_day, distinct
@@ -18,7 +20,7 @@ def test_a_day_is_the_median_of_its_samples_and_ends_with_the_last() -> None:
 
 def test_a_spike_of_an_hour_leaves_no_trace() -> None:
     hours = np.arange(24 * 10)
-    values = np.where(hours % 24 == 2, 1e12, hours / 24.0)
+    values: Any = np.where(hours % 24 == 2, 1e12, hours / 24.0)
     assert np.abs(by_day(hours * _HOUR, values).values - np.arange(10)).max() < 1.1
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from kvmnb.trends.steps import Stretches, cut
 from tests.trends.made import ERRORS
 
-Floats = NDArray[np.float64]
 _DAYS = 60
 _AT = np.arange(_DAYS, dtype=float)
 _SIZE = 1000.0
 
 
-def _cut(values: Floats, at: Floats = _AT) -> Stretches:
+def _cut(values: Any, at: Any = _AT) -> Stretches:  # noqa: ANN401 - arrays, whose types numpy widens
     return cut(at, values, _SIZE)
 
 
@@ -71,8 +71,8 @@ def test_what_comes_again_and_again_is_a_habit() -> None:
 
 
 def test_two_a_week_apart_are_a_habit_already() -> None:
-    at = np.arange(15, dtype=float)
-    found = cut(at, 300 + 10 * (at % 7) + 0.1 * np.random.default_rng(6).standard_normal(15), _SIZE)
+    at: Any = np.arange(15, dtype=float)
+    found = _cut(300 + 10 * (at % 7) + 0.1 * np.random.default_rng(6).standard_normal(15), at)
     assert found.steps == ()
     assert found.recurring == 2
 

@@ -1,4 +1,4 @@
-"""How a real host's storage is used: who uses each image, what it takes by ``du``, what was promised of it."""
+"""How a real host's storage is used: who uses each image, what it takes by ``du``, and what it promises."""
 
 from __future__ import annotations
 

@@ -7,6 +7,9 @@ Twice the same is measured. At first the daemons answer at once: then there is n
 them and their one reader share the processors of this machine, so that the ratio says how many processors
 there are rather than what the fleet costs. Then every answer comes late by as much as over a network, through
 a socket in another process: that is what a fleet is for, as the hosts are waited for at once.
+
+The volumes have no backing stores: those of this machine are looked at with qemu-img, which another machine's
+cannot be, and a fleet is mostly of other machines.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import kvmnb
-from tests.benchmarks.volumes import fill
 from tests.daemon import Daemon
 from tests.fleets.proxy import socket_of
 
@@ -46,6 +48,15 @@ def late(uri: str, path: Path) -> Iterator[str]:
         assert proxy.stdout.readline() == b"ready\n"
         yield uri.replace(str(socket_of(uri)), str(path))
         proxy.stdin.close()
+
+
+def plain(folder: Path, count: int) -> None:
+    """Put so many qcow2 images into a folder."""
+    folder.mkdir()
+    first = folder / "vm0.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(first), "1G"], check=True)
+    for number in range(1, count):
+        shutil.copyfile(first, folder / f"vm{number}.qcow2")
 
 
 def filled(daemon: Daemon, pattern: Path) -> str:
@@ -93,7 +104,7 @@ def main(daemons: int, count: int) -> None:
     """Measure and print."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        fill(folder / "pattern", count)
+        plain(folder / "pattern", count)
         running = [stack.enter_context(Daemon()) for _ in range(daemons)]
         near = {f"h{n}": filled(daemon, folder / "pattern") for n, daemon in enumerate(running)}
         print(f"{daemons} daemons of {count} volumes each, {os.cpu_count()} processors; host.volumes(),")

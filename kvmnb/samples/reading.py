@@ -76,7 +76,7 @@ def history(
     pandas.DataFrame
         By time, with ``host``, ``sample`` (the sample's id), ``sampled_at``, and the columns and dtypes of
         the frame's declaration. Times are whole microseconds. ``attrs`` holds ``frame``, ``store``, ``uri``
-        (the hosts' URIs, as a list), ``problems`` and ``made_up``: whether any of it was made up to learn on.
+        (the hosts' URIs), ``problems`` and ``made_up``: whether any of it was made up to learn on.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def history(
     rows.attrs.update(
         frame=declared.name,
         store=str(reader.store.path),
-        uri=uris,
+        uri=", ".join(uris),
         made_up=any(uri.startswith(MADE_UP) for uri in uris),
         problems=[str(problem) for problem in reader.problems],
     )
@@ -128,10 +128,12 @@ def _names(frame: Frame, columns: Sequence[str] | None) -> list[str]:
     every = ["host", *stored(frame)]
     if columns is None:
         return every
-    unknown = [name for name in columns if name not in every]
-    if isinstance(columns, str) or unknown:
-        what = f"The frame {frame.name!r} has no column {unknown[0] if unknown else columns!r}"
-        raise BadValue(what, f"give a list of some of: {', '.join(every)}")
+    remedy = f"give a list of some of: {', '.join(every)}"
+    if isinstance(columns, str):
+        raise BadValue(f"{columns!r} is no list of columns", remedy)
+    for name in columns:
+        if name not in every:
+            raise BadValue(f"The frame {frame.name!r} has no column {name!r}", remedy)
     return list(dict.fromkeys(["host", "sampled_at", *columns]))
 
 

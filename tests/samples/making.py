@@ -14,7 +14,7 @@ from kvmnb.samples.taking import write_sample
 from kvmnb.schema import Frame
 
 GIB = 1 << 30
-NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+NOON = datetime(2024, 11, 25, 12, tzinfo=UTC)
 
 
 def nanoseconds(when: datetime) -> int:
@@ -51,3 +51,8 @@ def put(store: Path, when: datetime, count: int = 2, host: str = "h", **more: An
         Store(store), taken, host=host, uri="test:///x", sampled_at=nanoseconds(when), seconds=0.5
     )
     return str(row["sample"][0])
+
+
+def data_files(store: Path) -> list[Path]:
+    """List a store's files, but for those that are being written."""
+    return sorted(store.glob("[!.]*/**/*.parquet"))

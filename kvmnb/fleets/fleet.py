@@ -241,6 +241,8 @@ class Fleet:
     ) -> pd.DataFrame:
         """Join pools, images, guests and what is used inside, so that it can be summed up per host.
 
+        The words of ``storage`` hold within a host: group by both.
+
         Parameters
         ----------
         inside : bool
@@ -254,6 +256,9 @@ class Fleet:
     @returns(of_hosts(ORPHANS))
     def orphans(self, *, progress: MakeTell | None = None) -> pd.DataFrame:
         """List the volumes that no guest of their own host is known to use: evidence, no verdict.
+
+        Hosts do not know of each other: where several have the same storage, look for the volume's path in
+        the `disks` of all of them.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ from tests.storage.builders import Site, define_guest, file_disk
 @pytest.fixture
 def filled(clean_daemon: Daemon, second: Daemon) -> Iterator[dict[str, str]]:
     """Give two hosts with pools, volumes, chains and guests, of which some have the same names."""
-    volumes = {clean_daemon: ("base", "-x", "two\nlines"), second: ("base",)}
+    volumes = {clean_daemon: ("base", "-x", "two\nlines"), second: ("base", "spare")}
     for daemon, names in volumes.items():
         with kvmnb.connect(daemon.uri, readonly=False) as host:
             site = Site(daemon, host).running()
@@ -51,7 +51,7 @@ def _alone(uri: str, label: str, method: str) -> pd.DataFrame:
     return frame.astype({"host": FRAMES[method].empty().dtypes["host"]})
 
 
-@pytest.mark.parametrize("method", ["pools", "volumes", "guests", "disks"])
+@pytest.mark.parametrize("method", ["pools", "volumes", "guests", "disks", "orphans", "overcommit"])
 def test_the_fleets_frame_is_that_of_each_host_one_after_the_other(
     method: str, filled: dict[str, str]
 ) -> None:
@@ -68,7 +68,7 @@ def test_ten_hosts_are_as_good_as_one(filled: dict[str, str]) -> None:
     uris = {f"h{n}": f"{filled['one' if n % 2 else 'two']}&no_verify={n}" for n in range(10)}
     whole = kvmnb.fleet(uris).volumes()
     assert whole.groupby("host", sort=False)["name"].agg(list).to_dict() == {
-        label: (["-x", "base", "top", "two\nlines"] if int(label[1:]) % 2 else ["base", "top"])
+        label: (["-x", "base", "top", "two\nlines"] if int(label[1:]) % 2 else ["base", "spare", "top"])
         for label in uris
     }
 

@@ -68,7 +68,9 @@ def test_a_host_that_owes_an_answer_is_asked_again_once_it_has_come_back(
     assert list(fleet.pools()["status"]) == ["unreachable"]
 
 
-@pytest.mark.parametrize("method", ["pools", "volumes", "guests", "disks", "filesystems", "df"])
+@pytest.mark.parametrize(
+    "method", ["pools", "volumes", "guests", "disks", "filesystems", "df", "usage", "orphans", "overcommit"]
+)
 def test_a_fleet_has_what_each_host_has(method: str, one: str, two: str) -> None:
     whole = getattr(kvmnb.fleet([one, two]), method)()
     assert whole.dtypes.equals(kvmnb.schema.FRAMES[method].empty().dtypes)

@@ -27,6 +27,7 @@ from .notebook.charts import chart_layers as chart_layers
 from .notebook.charts import chart_pools as chart_pools
 from .notebook.charts import chart_sizes as chart_sizes
 from .notebook.charts import chart_speed as chart_speed
+from .notebook.charts import chart_trend as chart_trend
 from .notebook.comparison import about_comparison as about_comparison
 from .notebook.comparison import show_features as show_features
 from .notebook.comparison import show_sizes as show_sizes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from kvmnb.trends.days import DAY, MOST_DAYS, by_day, distinct
@@ -20,20 +18,20 @@ def test_a_day_is_the_median_of_its_samples_and_ends_with_the_last() -> None:
 
 def test_a_spike_of_an_hour_leaves_no_trace() -> None:
     hours = np.arange(24 * 10)
-    values: Any = np.where(hours % 24 == 2, 1e12, hours / 24.0)
+    values = np.asarray(np.where(hours % 24 == 2, 1e12, hours / 24.0), np.float64)
     assert np.abs(by_day(hours * _HOUR, values).values - np.arange(10)).max() < 1.1
 
 
 def test_the_day_of_the_week_comes_again_after_seven_also_over_a_gap() -> None:
     day = np.array([0, 1, 2, 9, 16, 17])
-    weekday = by_day(day * DAY, day * 1.0).weekday
+    weekday = by_day(day * DAY, day.astype(np.float64)).weekday
     assert weekday[2] == weekday[3] == weekday[4]
     assert weekday[1] != weekday[2] != weekday[5]
 
 
 def test_a_long_history_is_taken_by_whole_weeks() -> None:
     day = np.arange(365 * 3)
-    days = by_day(day * DAY, day * 1.0)
+    days = by_day(day * DAY, day.astype(np.float64))
     assert len(days.at) <= MOST_DAYS + 1
     width = np.diff(days.at)[1:]
     assert (width % 7 == 0).all()

@@ -1,4 +1,4 @@
-"""Charts of storage pools and of the comparison of formats; matplotlib loads when the first is asked for."""
+"""Charts of storage and of the comparison of formats; matplotlib loads when the first is asked for."""
 
 from __future__ import annotations
 
@@ -8,5 +8,14 @@ from kvmnb.notebook.charts.layers import chart_layers
 from kvmnb.notebook.charts.pools import chart_pools
 from kvmnb.notebook.charts.sizes import chart_sizes
 from kvmnb.notebook.charts.speed import chart_speed
+from kvmnb.notebook.charts.trend import chart_trend
 
-__all__ = ["Chart", "chart_growth", "chart_layers", "chart_pools", "chart_sizes", "chart_speed"]
+__all__ = [
+    "Chart",
+    "chart_growth",
+    "chart_layers",
+    "chart_pools",
+    "chart_sizes",
+    "chart_speed",
+    "chart_trend",
+]

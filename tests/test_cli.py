@@ -115,6 +115,22 @@ def connect_frame(daemon: Daemon, name: str) -> pd.DataFrame:
         return frame
 
 
+def test_several_hosts_are_read_at_once(clean_daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["--connect", clean_daemon.uri, "--connect", "test:///default"]
+    rows = json.loads(output(capsys, "pools", "--format", "json", *both))
+    assert [(row["host"], row["name"]) for row in rows] == [("test:///default", "default-pool")]
+    assert output(capsys, "pools", *both).startswith("name ")  # of all rows the host is the same
+    # One that cannot be read has a row, and the others have theirs; the exit code tells.
+    assert main(["guests", "--format", "csv", *both, "--connect", "qemu+unix:///system?socket=/none"]) == 1
+    told = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["host"], row["name"], row["status"]) for row in told] == [
+        ("test:///default", "test", "ok"),
+        ("qemu+unix:///system?socket=/none", "", "unreachable"),
+    ]
+    assert main(["guests", *both, *both]) == 1
+    assert "is there twice. Leave one of them out" in capsys.readouterr().err
+
+
 def test_audit_needs_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(output(capsys, "audit", "--format", "json")) == []
     log = tmp_path / "log"

@@ -25,6 +25,7 @@ from kvmnb.parameters import fit
 from kvmnb.places import find
 from kvmnb.record import Outcome, Record, cell_number, heading_above, shorten, stamp, where
 from kvmnb.record_files import load, log_path, now, reserve, save, write
+from kvmnb.report import wants_report, write_report
 from kvmnb.storage.audit import user_name
 
 #: Marks the cells by which papermill points at an error; the stamp says the same in the kit's words.
@@ -52,6 +53,8 @@ def run(
     tell: Callable[[str], None] | None = None,
 ) -> Record:
     """Run a runbook to its end, in a kernel of this very Python environment.
+
+    Where the notebook's metadata says ``kvmnb_report``, its record is written as a page, too.
 
     Parameters
     ----------
@@ -95,6 +98,8 @@ def run(
         finally:
             done = task.finish()
     if done.outcome == "succeeded":
+        if wants_report(task.notebook):
+            task.tell(f"The report is {write_report(done.path)}")
         return done
     interrupted = done.outcome == "interrupted"
     what = f"The runbook {done.runbook!r} {'was interrupted' if interrupted else 'failed'}"

@@ -24,6 +24,7 @@ _KERNELS = {
     "test_lab.py",
     "test_parameters.py",
     "test_pool_setup.py",
+    "test_report.py",
     "test_runbook.py",
     "test_runbook_signals.py",
 }

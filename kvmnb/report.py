@@ -1,0 +1,52 @@
+"""A runbook's record as a page to send: its words, tables and charts, without the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kvmnb.record_files import load, write
+
+#: What a notebook says in its metadata so that `kvmnb run` makes a page of its record.
+WANTED = "kvmnb_report"
+
+#: Scripts that nbconvert would have the page ask other machines for: a report needs none of them.
+_ELSEWHERE = ("jquery_url", "mathjax_url", "mermaid_js_url", "mermaid_layout_elk_js_url", "require_js_url")
+
+
+def wants_report(notebook: Any) -> bool:  # noqa: ANN401 - nbformat has no types
+    """Tell whether a notebook is one whose record is a report."""
+    return bool(notebook.metadata.get(WANTED, False))
+
+
+def write_report(record: Path) -> Path:
+    """Write the page of an executed notebook beside it.
+
+    Parameters
+    ----------
+    record : pathlib.Path
+        The executed notebook.
+
+    Returns
+    -------
+    pathlib.Path
+        The page: one file, with its pictures in it, that asks no other machine for anything.
+
+    Raises
+    ------
+    kvmnb.errors.BadValue
+        The file is no notebook.
+    """
+    from nbconvert import HTMLExporter  # noqa: PLC0415 - it takes a second to load
+
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+        embed_images=True,
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        **dict.fromkeys(_ELSEWHERE, ""),
+    )
+    page, _ = exporter.from_notebook_node(load(record), {"metadata": {"name": record.stem}})
+    path = record.with_suffix(".html")
+    write(path, page)
+    return path

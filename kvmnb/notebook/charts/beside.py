@@ -1,0 +1,107 @@
+"""Figures in columns beside a chart's bars, and a scale that counts in parts of each row's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from kvmnb.notebook.charts.figure import INK, PLAIN, SMALL, SOFT, width_of
+from kvmnb.notebook.tables import UNKNOWN
+
+#: Of a row and of what stands above the rows, in inches.
+ROW, HEAD = 0.36, 0.34
+
+#: How high a bar is, of a row.
+TALL = 0.58
+
+#: How many columns there may be for the shares of a scale.
+_TICKS = 8
+
+
+def widths(heads: Sequence[str], texts: Sequence[Sequence[str]]) -> list[float]:
+    """Give how wide each column must be, in inches."""
+    return [
+        max([width_of(head, SMALL) + 0.16, *(width_of(line[column]) for line in texts)]) + 0.2
+        for column, head in enumerate(heads)
+    ]
+
+
+def tabulate(
+    table: Axes,
+    heads: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    wide: Sequence[float],
+    marks: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Write figures into columns; a head whose name has a mark shows it.
+
+    Parameters
+    ----------
+    table : matplotlib.axes.Axes
+        As wide as the columns together, and as high as the rows.
+    heads : sequence of str
+        The columns' names.
+    texts : sequence of sequence of str
+        Per row what stands in each column.
+    wide : sequence of float
+        How wide each column is, in inches.
+    marks : mapping, optional
+        By head how the mark beside it is drawn.
+    """
+    table.set_axis_off()
+    table.set_xlim(0, sum(wide))
+    table.set_ylim(len(texts) - 0.5, -0.5)
+    above = -0.5 - 0.16 / ROW
+    for column, head in enumerate(heads):
+        right = sum(wide[: column + 1])
+        table.text(right, above, head, ha="right", va="center", size=SMALL, color=SOFT)
+        if marks and head in marks:
+            beside = right - width_of(head, SMALL) - 0.1
+            table.plot([beside], [above], **marks[head], clip_on=False, label=head)
+        for at, line in enumerate(texts):
+            colour = SOFT if line[column] == UNKNOWN else INK
+            table.text(right, at, line[column], ha="right", va="center_baseline", size=SMALL, color=colour)
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Write a name at the left of each row, the first one above."""
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), list(names))
+    axes.tick_params(axis="y", length=0, labelsize=PLAIN, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+
+
+def share_scale(axes: Axes, reach: float, of: str) -> None:
+    """Set up a scale in parts of what each row is measured by.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where.
+    reach : float
+        How far it must go; 1 is the whole.
+    of : str
+        What is the whole.
+    """
+    axes.set_xlim(0, reach * 1.04)
+    step = next(step for step in (0.25, 0.5, 1.0, 2.0, 5.0, 10.0) if reach / step <= _TICKS)
+    ticks = [step * number for number in range(int(reach / step + 1e-9) + 1)]
+    axes.set_xticks(ticks, [percent(tick) for tick in ticks])
+    axes.set_xlabel(of)
+
+
+def percent(share: float) -> str:
+    """Write a share; nearly full is not full, and nearly nothing is not nothing.
+
+    Examples
+    --------
+    >>> percent(0.4), percent(0.999), percent(0.001), percent(1), percent(1.7)
+    ('40 %', '99 %', '1 %', '100 %', '170 %')
+    """
+    rounded = round(share * 100)
+    if 0 < share < 1:
+        rounded = min(99, max(1, rounded))
+    return f"{rounded} %"

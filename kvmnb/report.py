@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ _ELSEWHERE = ("jquery_url", "mathjax_url", "mermaid_js_url", "mermaid_layout_elk
 def wants_report(notebook: Any) -> bool:  # noqa: ANN401 - nbformat has no types
     """Tell whether a notebook is one whose record is a report."""
     return bool(notebook.metadata.get(WANTED, False))
+
+
+def _put_words_to_picture(output: Any) -> None:  # noqa: ANN401 - nbformat has no types
+    """Write a picture as HTML with the words for those who cannot see it, which nbconvert leaves out."""
+    about = output.get("metadata", {}).get("image/png", {})
+    if about.get("alt") and "image/png" in output.get("data", {}):
+        picture, size = "".join(output.data["image/png"].split()), about.get("width")
+        wide = f" width='{int(size)}'" if size else ""
+        alt = escape(about["alt"], quote=True)
+        output.data = {"text/html": f"<img{wide} alt='{alt}' src='data:image/png;base64,{picture}'>"}
 
 
 def write_report(record: Path) -> Path:
@@ -46,7 +57,11 @@ def write_report(record: Path) -> Path:
         exclude_output_prompt=True,
         **dict.fromkeys(_ELSEWHERE, ""),
     )
-    page, _ = exporter.from_notebook_node(load(record), {"metadata": {"name": record.stem}})
+    notebook = load(record)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            _put_words_to_picture(output)
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": record.stem}})
     path = record.with_suffix(".html")
     write(path, page)
     return path

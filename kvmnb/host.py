@@ -21,8 +21,8 @@ from kvmnb.storage.connection import Connection
 from kvmnb.storage.inventory import read_inventory
 from kvmnb.storage.model import Inventory
 from kvmnb.storage.plan import Plan, check
-from kvmnb.usage import joined, openers
-from kvmnb.usage.orphans import candidates, orphans
+from kvmnb.usage import joined
+from kvmnb.usage.openers import orphans_now
 from kvmnb.usage.overcommit import overcommit
 
 if TYPE_CHECKING:
@@ -205,10 +205,7 @@ class Host:
         Nothing here says that a volume may be deleted. What has the fewest doubts stands first, and among
         those the largest. Reads only; which processes have a file open is seen on this machine alone.
         """
-        seen = self.inventory()
-        found = candidates(seen)
-        held, not_looked = openers.openers(seen, [image.path for image in found if image.path])
-        return orphans(seen, found, held, not_looked)
+        return orphans_now(self.inventory())
 
     @returns(OVERCOMMIT)
     def overcommit(self) -> pd.DataFrame:

@@ -16,11 +16,25 @@ from kvmnb.guests import frames as inner
 from kvmnb.samples.arrow import to_table
 from kvmnb.samples.drafts import Drafts, under_way
 from kvmnb.samples.store import Partition, Store, new_id
-from kvmnb.schema import DF, DISKS, GUESTS, POOLS, SAMPLES, USAGE, VOLUMES, Frame, returns
+from kvmnb.schema import (
+    DF,
+    DISKS,
+    GUESTS,
+    ORPHANS,
+    OVERCOMMIT,
+    POOLS,
+    SAMPLES,
+    USAGE,
+    VOLUMES,
+    Frame,
+    returns,
+)
 from kvmnb.storage import frames
 from kvmnb.storage.model import Inventory
 from kvmnb.usage.inside import NOT_READ
 from kvmnb.usage.joined import usage
+from kvmnb.usage.openers import orphans_now
+from kvmnb.usage.overcommit import overcommit
 
 if TYPE_CHECKING:
     from kvmnb.guests.reading import Contents
@@ -38,6 +52,8 @@ TAKEN: tuple[tuple[Frame, _Make], ...] = (
     (DISKS, lambda seen, _contents: frames.disks(seen)),
     (DF, lambda seen, contents: None if contents is None else inner.df(contents, seen)),
     (USAGE, usage),
+    (ORPHANS, lambda seen, _contents: orphans_now(seen)),
+    (OVERCOMMIT, lambda seen, _contents: overcommit(seen)),
 )
 
 #: The words for what is no gap: nobody looked, or there is nothing to be read.

@@ -6,9 +6,14 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kvmnb.guests.writers import being_written
 from kvmnb.storage.model import Inventory
+from kvmnb.usage.orphans import candidates, orphans
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ALL = "other users' processes could not be looked at, so that one of them may have it open"
 _AWAY = "the host is another machine, so that its processes could not be looked at"
@@ -63,3 +68,10 @@ def _called(process: Path) -> str:
     with suppress(OSError):
         name = (process / "comm").read_text().strip()
     return f"{name} (process {process.name})"
+
+
+def orphans_now(seen: Inventory) -> pd.DataFrame:
+    """Make the frame of the volumes that nobody is known to need, having looked at who has them open."""
+    found = candidates(seen)
+    held, not_looked = openers(seen, [image.path for image in found if image.path])
+    return orphans(seen, found, held, not_looked)

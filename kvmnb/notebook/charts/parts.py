@@ -36,6 +36,7 @@ MEANINGS = {
     "unused": "nothing that could be read uses it",
     "other": "guests' CDs and the like, and what is no volume of the pool",
 }
+_OTHER_IMAGES = "guests' CDs and the like"
 
 _COLUMNS = ("host", "pool", "volume", "path", "role", "allocation", "counted_at", "reclaimable")
 
@@ -158,7 +159,8 @@ def totals(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return sums
 
 
-def meanings(parts: Iterable[str]) -> str:
-    """Say what parts are, for a foot."""
-    said = "; ".join(f"{part}: {MEANINGS[part]}" for part in parts if part in MEANINGS)
+def meanings(parts: Iterable[str], *, images: bool = False) -> str:
+    """Say what parts are, for a foot; of images alone, or of all that is in a pool."""
+    known = MEANINGS | ({"other": _OTHER_IMAGES} if images else {})
+    said = "; ".join(f"{part}: {known[part]}" for part in parts if part in known)
     return f"{said[0].upper()}{said[1:]}." if said else ""

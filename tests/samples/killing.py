@@ -23,8 +23,8 @@ from tests.samples.making import NOON, put
 #: How many sample at once, beside one that compacts.
 SAMPLERS = 3
 
-#: The longest that one lives, in seconds.
-LIFE = 0.12
+#: The longest that one lives, in times of what a sample takes here and now.
+LIFE = 3
 
 
 #: What is done in a store, telling of it in an open file.
@@ -59,10 +59,14 @@ def main(store: Path, seed: int, rounds: int) -> None:
     """Start them and kill them."""
     chance = random.Random(seed)  # noqa: S311 - it is only to be repeated
     told = os.open(store.parent / "told", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    put(store, NOON)  # the first one loads more
+    began = time.monotonic()
+    put(store, NOON)
+    longest = LIFE * (time.monotonic() - began)
     for _ in range(rounds):
         works: list[Work] = [partial(sample, host="ab"[number % 2]) for number in range(SAMPLERS)]
         started = time.monotonic()
-        running = sorted((chance.random() * LIFE, start(work, store, told)) for work in [*works, compact])
+        running = sorted((chance.random() * longest, start(work, store, told)) for work in [*works, compact])
         for life, process in running:
             time.sleep(max(0.0, started + life - time.monotonic()))
             os.kill(process, signal.SIGKILL)

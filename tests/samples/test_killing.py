@@ -12,7 +12,7 @@ from kvmnb.samples.drafts import under_way
 from kvmnb.samples.reading import history
 from kvmnb.samples.store import Store
 from kvmnb.samples.tidying import compact_history
-from tests.samples.making import NOON, data_files, put
+from tests.samples.making import data_files
 
 #: Each kills three samplers and a compactor.
 ROUNDS = 80
@@ -34,7 +34,6 @@ def check(store: Path, told: set[str]) -> None:
 
 def test_hundreds_of_kills_tear_nothing_and_lose_nothing(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    put(store, NOON)
     for part in range(4):
         words = [
             sys.executable,

@@ -22,12 +22,17 @@ from .images.growth import copy_on_write as copy_on_write
 from .images.growth import measure_growth as measure_growth
 from .images.ready import check_place as check_place
 from .images.ready import propose_place as propose_place
+from .notebook.charts import chart_allocated as chart_allocated
 from .notebook.charts import chart_growth as chart_growth
+from .notebook.charts import chart_largest as chart_largest
 from .notebook.charts import chart_layers as chart_layers
+from .notebook.charts import chart_overcommit as chart_overcommit
+from .notebook.charts import chart_pool_use as chart_pool_use
 from .notebook.charts import chart_pools as chart_pools
 from .notebook.charts import chart_sizes as chart_sizes
 from .notebook.charts import chart_speed as chart_speed
 from .notebook.charts import chart_trend as chart_trend
+from .notebook.charts import chart_volume_map as chart_volume_map
 from .notebook.comparison import about_comparison as about_comparison
 from .notebook.comparison import show_features as show_features
 from .notebook.comparison import show_sizes as show_sizes

@@ -69,7 +69,7 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Write a name at the left of each row, the first one above."""
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), list(names))
-    axes.tick_params(axis="y", length=0, labelsize=PLAIN, labelcolor=INK)
+    axes.tick_params(axis="y", length=0, pad=7, labelsize=PLAIN, labelcolor=INK)  # a mark may stand at 0
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
 

@@ -114,9 +114,11 @@ def _pool(name: str, why: str, figures: list[float], parts: list[dict[str, float
     if parts is None:
         return _Pool(name, "nothing is said of it", capacity)
     sums = totals(parts)
-    # What no volume explains is less than nothing where the pool's own figure is older than its volumes'.
+    # What no volume explains is less than nothing where the pool's own figure is older than its volumes'. And
+    # what the frame does not speak of, such as volumes that could not be read, is taken by something else.
     sums["other"] = max(0.0, sums["other"])
-    sums["free"] = max(0.0, capacity - max(allocation, sum(sums.values())))
+    sums["other"] += max(0.0, allocation - sum(sums.values()))
+    sums["free"] = max(0.0, capacity - sum(sums.values()))
     return _Pool(name, "", capacity, sums)
 
 

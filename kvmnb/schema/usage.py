@@ -168,7 +168,7 @@ TREND = Frame(
         "full_at",
         "status",
     ),
-    attrs=(),
+    attrs=("made_up",),
 )
 
 SAMPLES = Frame(

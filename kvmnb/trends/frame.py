@@ -65,7 +65,8 @@ def trend(pools: pd.DataFrame | None = None, df: pd.DataFrame | None = None) -> 
     newest = max((one.ended for one in series), default=0)
     rows = [_row(one, newest) for one in series]
     rows.sort(key=lambda row: (row["days"] is None, row["days"] or 0.0))
-    return TREND.build(rows)
+    made_up = any(frame is not None and bool(frame.attrs.get("made_up")) for frame in (pools, df))
+    return TREND.build(rows, made_up=made_up)
 
 
 def _row(series: Series, newest: int) -> dict[str, Any]:

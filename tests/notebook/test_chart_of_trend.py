@@ -139,7 +139,7 @@ def test_texts_stay_within_the_page_and_say_the_rest(every: Chart) -> None:
 def test_what_was_never_read_and_what_is_too_much_is_named_below(every: Chart) -> None:
     chart = chart_trend(trend(_KINDS), _KINDS, most=2)
     assert list(_panels(chart)) == ["full", "vm"]
-    assert "Not drawn: 4 others that fill later, or not. Not known: off." in chart.alt
+    assert chart.alt.endswith("Host: kvm1. Not drawn: 4 others. Not known: off.")
     assert "Not known: off." in " ".join(texts_on(chart)).replace("\n", " ")
     assert list(_panels(every)) == ["full", "vm", "wide", "flat", "gone", "young"]
 
@@ -208,12 +208,21 @@ def test_the_words_say_all_of_it() -> None:
     history = pools("vm", _DAYS, _LINE)
     assert chart_trend(trend(history), history).alt == (
         "How storage fills, and when it is full. "
-        "vm: 839 GiB of 1000 GiB, 84 %; +4 GiB a day; full 2026-06-09."
+        "vm: 839 GiB of 1000 GiB, 84 %; +4 GiB a day; full 2026-06-09. Host: kvm1."
     )
     stepped = pools("vm", _DAYS, _LINE - 100 * GIB * (_DAYS > 30))
     assert "; 1 sudden change left out." in chart_trend(trend(stepped), stepped).alt
     noisy = chart_trend(trend(_NOISY), _NOISY).alt
     assert "+3.93 GiB a day (+3.77 to +4.1 GiB); full 2026-06-12, from 2026-06-10 to 2026-06-13." in noisy
+
+
+def test_what_is_made_up_is_marked_so() -> None:
+    history = pools("vm", _DAYS, _LINE)
+    history.attrs["made_up"] = True
+    chart = chart_trend(trend(history), history)
+    assert "The history is made up." in chart.alt
+    assert "The history is made up." in " ".join(texts_on(chart)).replace("\n", " ")
+    assert "made up" not in chart_trend(trend(_NOISY), _NOISY).alt
 
 
 def test_far_days_are_told_in_years() -> None:

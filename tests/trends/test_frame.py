@@ -40,6 +40,13 @@ def test_the_frame_is_as_declared_and_public() -> None:
     assert "bytes per day" in str(trend.__doc__)
 
 
+def test_what_was_made_of_a_made_up_history_says_so() -> None:
+    history = pools("vm", _DAYS, _LINE)
+    assert trend(history).attrs["made_up"] is False
+    history.attrs["made_up"] = True
+    assert trend(history).attrs["made_up"] is True
+
+
 def test_a_line_is_told_to_the_byte() -> None:
     row = _one(trend(pools("vm", _DAYS, _LINE)))
     assert (row["host"], row["kind"], row["name"], row["status"]) == ("kvm1", "pool", "vm", "ok")

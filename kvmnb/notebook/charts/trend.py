@@ -99,8 +99,9 @@ def chart_trend(
         for row in known[:most]
     ]
     left = [said.name_of(row, hosts, 2.3) for row in rows if pd.isna(row["until"])]
-    notes = [f"Not drawn: {words.count(len(known) - most, 'other')} that fill later, or not."]
-    notes = notes if len(known) > most else []
+    notes = [] if hosts else [f"Host: {words.drawable(trend['host'].iloc[0], 60)}."]
+    notes += ["The history is made up."] if trend.attrs.get("made_up") else []
+    notes += [f"Not drawn: {words.count(len(known) - most, 'other')}."] if len(known) > most else []
     notes += [f"Not known: {words.listed(left, 20)}."] if left else []
     with look():
         return finish(_draw(drawn, " ".join(notes)))

@@ -167,7 +167,7 @@ def _choose(
     chosen = [column for column in (declared.brief if declared else ()) if column in frame.columns]
     if "host" in frame.columns and frame["host"].nunique(dropna=False) > 1:
         chosen = ["host", *chosen]
-    if "sampled_at" in frame.columns and "sampled_at" not in chosen:  # from a store of samples
+    if "sampled_at" in frame.columns and frame["sampled_at"].nunique() > 1:  # from a store of samples
         chosen = ["sampled_at", *chosen]
     whole = "status" not in frame.columns or not (frame["status"] != "ok").any()
     why = [column for column in ("status", "problem", "reason") if column in frame.columns]
@@ -189,7 +189,10 @@ def _seconds(value: float) -> str:
 _UNITS: dict[str, Callable[[Any], str]] = {
     "bytes": lambda value: format_size(int(value)),
     "bytes per second": lambda value: f"{format_size(int(value))}/s",
+    "bytes per day": lambda value: f"{'-' if value < 0 else ''}{format_size(abs(round(value)))}/day",
+    "days": lambda value: f"{value:.1f}" if value < 100 else f"{value:.0f}",
     "seconds": _seconds,
+    "times": lambda value: f"{value:.2f} ×",  # noqa: RUF001 - a multiplication sign
     "times raw": lambda value: f"{value:.2f} ×",  # noqa: RUF001 - a multiplication sign
 }
 

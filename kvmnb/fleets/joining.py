@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kvmnb.schema import Frame
+from kvmnb.schema.declare import HOST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def _part(frame: Frame, label: str, answer: Answer) -> tuple[pd.DataFrame, str]:
         why = "problem" if "problem" in frame.names else "reason"
         row: dict[str, Any] = dict.fromkeys(frame.names)
         return frame.build([{**row, "host": label, "status": status, why: problem}]), status
-    read = read.assign(host=label)
+    read = read.assign(host=HOST.build([label] * len(read)).set_axis(read.index))
     # Where pyarrow is missing, pandas keeps text in another way, and of both together it makes a third.
     declared, found = (dict(one.dtypes.items()) for one in (frame.empty(), read))
     return read.astype({name: kind for name, kind in declared.items() if found[name] != kind}), status

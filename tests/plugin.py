@@ -27,6 +27,7 @@ _KERNELS = {
     "test_report.py",
     "test_runbook.py",
     "test_runbook_signals.py",
+    "test_storage_usage.py",
 }
 
 
@@ -43,6 +44,14 @@ _IMAGES = {
     "test_sizes.py",
     "test_speed.py",
     "test_strangers.py",
+}
+
+#: Modules that kill samplers, fill stores and have other programs read them, which takes seconds.
+_STORES = {
+    "test_killing.py",
+    "test_learning.py",
+    "test_other_readers.py",
+    "test_tidying.py",
 }
 
 #: Modules whose tests start appliances of libguestfs or guests, which takes many seconds.
@@ -117,6 +126,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("runbook")
     if item.path.name in _IMAGES:
         item.add_marker("images")
+    if item.path.name in _STORES:
+        item.add_marker("stores")
     if item.path.name in _APPLIANCES:
         item.add_marker("appliance")
         item.add_marker(pytest.mark.timeout(900))  # under emulation, beside others

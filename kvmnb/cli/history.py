@@ -17,7 +17,8 @@ from kvmnb.errors import BadValue, KvmnbError
 if TYPE_CHECKING:
     import pandas as pd
 
-_FRAMES = ("pools", "volumes", "guests", "disks", "df", "usage", "samples")
+#: What a store holds, said here since what declares it takes a second to load.
+_FRAMES = ("pools", "volumes", "guests", "disks", "df", "usage", "orphans", "overcommit", "samples")
 
 
 def add(

@@ -1,0 +1,85 @@
+"""The store is read as it is by pandas, DuckDB, Polars and Dask, and all of them find what the kit finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dask.dataframe
+import duckdb
+import pandas as pd
+import polars
+import pytest
+
+from kvmnb.samples.reading import history
+from kvmnb.samples.tidying import compact_history
+from tests.samples.making import NOON, put
+
+HOSTS = ("plain", "a/b ünï", "10")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Give a store of two days and three hosts, partly compacted, in which a sampler was killed."""
+    for day in (0, 1):
+        for host in HOSTS:
+            for hour in (0, 1):
+                put(tmp_path, NOON + timedelta(days=day, hours=hour), host=host)
+        if day == 0:
+            compact_history(tmp_path)
+    (tmp_path / ".parts/20241125T120000000000Z-0123456789ab.volumes").write_bytes(b"half")
+    return tmp_path
+
+
+def _pandas(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder)
+
+
+def _duckdb(folder: Path) -> pd.DataFrame:
+    words = "from read_parquet($1 || '/**/*.parquet', hive_partitioning = true)"
+    found: pd.DataFrame = duckdb.connect().sql(words, params=[str(folder)]).df()
+    return found
+
+
+def _polars(folder: Path) -> pd.DataFrame:
+    rows = polars.read_parquet(folder, hive_partitioning=True)
+    return pd.DataFrame(rows.to_dict(as_series=False))
+
+
+def _dask(folder: Path) -> pd.DataFrame:
+    found: pd.DataFrame = dask.dataframe.read_parquet(str(folder)).compute(scheduler="synchronous")
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
+@pytest.mark.parametrize("read", [_pandas, _duckdb, _polars, _dask])
+def test_all_read_the_same(store: Path, read: Callable[[Path], pd.DataFrame]) -> None:
+    expected = history("volumes", store)
+    found = read(store / "volumes")
+    assert len(found) == len(expected) == 24
+    assert set(expected.columns) | {"day"} == set(found.columns)
+
+    def told(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+        times = pd.to_datetime(frame["sampled_at"], utc=True)
+        texts = frame[["host", "sample", "pool", "name"]].astype(str)
+        chains = [tuple(chain) for chain in frame["chain"]]
+        return sorted(
+            zip(*(texts[name] for name in texts), times, frame["allocation"].astype(int), chains, strict=True)
+        )
+
+    assert told(found) == told(expected)
+    assert {str(day)[:10] for day in found["day"]} == {"2024-11-25", "2024-11-26"}
+    assert set(found["host"].astype(str)) == set(HOSTS)
+    assert found["problem"].isna().all()
+
+
+def test_samples_that_count_can_be_joined_without_the_kit(store: Path) -> None:
+    lost = put(store, NOON + timedelta(days=2))
+    next((store / "samples").rglob(f"{lost}.parquet")).unlink()
+    words = """
+        select count(*) from read_parquet($1 || '/volumes/**/*.parquet')
+        semi join read_parquet($1 || '/samples/**/*.parquet') using (sample)
+    """
+    assert duckdb.connect().sql(words, params=[str(store)]).fetchall() == [(24,)]

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from html import escape
 from textwrap import wrap
 from typing import Any
@@ -71,6 +72,7 @@ def look() -> Iterator[None]:
         yield
 
 
+@lru_cache(maxsize=4096)
 def width_of(text: str, size: float = PLAIN, weight: str = "normal") -> float:
     """Measure a line of text, in inches."""
     letters = FontProperties(family=LETTERS, size=size, weight=weight)

@@ -48,6 +48,7 @@ _IMAGES = {
 
 #: Modules that kill samplers, fill stores and have other programs read them, which takes seconds.
 _STORES = {
+    "test_evolution.py",
     "test_killing.py",
     "test_learning.py",
     "test_other_readers.py",

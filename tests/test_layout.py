@@ -15,11 +15,13 @@ _ROOT = Path(kvmnb.__file__).parent
 _PURE = [
     "errors",
     "units",
+    "durations",
     *(f"images/{name}" for name in ("advice", "answers", "asked", "candidates")),
     "images/headers",
     "guests/agent_rows",
     "guests/tree",
     *(f"trends/{name}" for name in ("days", "frame", "growth", "notes", "series", "steps", "thin")),
+    *(f"samples/{name}" for name in ("made_up", "nowhere", "thinning", "window")),
     *(f"fleets/{name}" for name in ("labels", "joining")),
     *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats", "images")),
     *(

@@ -11,7 +11,6 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 #: The formats of images that the kit works with.
 FORMATS = ("raw", "qcow2", "qcow", "qed", "vdi", "vmdk", "vpc", "vhdx", "parallels", "luks")
@@ -100,10 +99,10 @@ class Qcow2:
 def part(path: str, start: int, length: int) -> bytes:
     """Read a part of a file or device, counted from its end where `start` is negative; empty without one."""
     try:
-        mode = Path(path).stat().st_mode
+        mode = os.stat(path).st_mode  # noqa: PTH116 - hot path, of 20,000 images
         if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
             return b""  # opening a pipe would wait for whoever writes to it
-        with Path(path).open("rb") as file:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - likewise
             file.seek(start, os.SEEK_END if start < 0 else os.SEEK_SET)
             return file.read(length)
     except (OSError, ValueError, OverflowError):

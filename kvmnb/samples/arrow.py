@@ -104,7 +104,7 @@ def _utf8(value: Any) -> Any:  # noqa: ANN401 - a text, several, or None
     return value if value is None else [_utf8(one) for one in value]
 
 
-def conform(table: pa.Table, frame: Frame, names: Sequence[str]) -> pa.Table:
+def conform(table: pa.Table, frame: Frame, names: Sequence[str], *, coded: bool = True) -> pa.Table:
     """Give a file's columns the declared types; a column that an older kit did not write is NA.
 
     Parameters
@@ -115,11 +115,13 @@ def conform(table: pa.Table, frame: Frame, names: Sequence[str]) -> pa.Table:
         The declaration of its frame.
     names : sequence of str
         Which columns, in this order.
+    coded : bool
+        Whether texts are to be `CODED`, which suits where few rows of many are kept, or plain.
 
     Returns
     -------
     pyarrow.Table
-        With these columns. Texts are `CODED`.
+        With these columns.
 
     Raises
     ------
@@ -127,17 +129,20 @@ def conform(table: pa.Table, frame: Frame, names: Sequence[str]) -> pa.Table:
         A column cannot be what it is declared to be; the message names it.
     """
     columns = stored(frame)
-    arrays = [_conformed(table, name, _ARROW[columns[name].dtype]) for name in names]
+    arrays = [_conformed(table, name, _ARROW[columns[name].dtype], coded=coded) for name in names]
     return pa.table(arrays, names=list(names))
 
 
-def _conformed(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
+def _conformed(table: pa.Table, name: str, kind: pa.DataType, *, coded: bool = True) -> pa.ChunkedArray:
     if name not in table.column_names:
-        return pa.chunked_array([_coded(pa.nulls(len(table), kind))])
+        nothing = pa.nulls(len(table), kind)
+        return pa.chunked_array([_coded(nothing) if coded else nothing])
     found = table[name]
     if pa.types.is_string(kind):
         if not _is_text(found.type):
             raise pa.ArrowTypeError(f"column {name!r} is {found.type}, not text")
+        if not coded:
+            return found if found.type == kind else found.cast(kind)
         return found if found.type == CODED else _coded(found.cast(kind))
     try:
         # A time may have been kept finer than we keep it; of a number nothing may be lost.

@@ -86,7 +86,7 @@ def counting(folder: Path, names: Iterable[str], problems: list[BadHistory]) -> 
 
 
 def read_partition(
-    folder: Path, frame: Frame, names: Sequence[str], wanted: Wanted | None
+    folder: Path, frame: Frame, names: Sequence[str], wanted: Wanted | None, *, coded: bool = True
 ) -> tuple[list[pa.Table], list[BadHistory]]:
     """Read what a partition holds of some samples.
 
@@ -100,6 +100,8 @@ def read_partition(
         The columns to give.
     wanted : mapping of str to int, or None
         The samples to give; all of them without it.
+    coded : bool
+        How texts are given, as for `conform`.
 
     Returns
     -------
@@ -116,7 +118,7 @@ def read_partition(
                 own = sample_of(path.name)
                 if own is None or wanted is None or own in wanted:
                     try:
-                        tables.append(read_file(path, frame, names, wanted))
+                        tables.append(read_file(path, frame, names, wanted, coded=coded))
                     except BadHistory as error:
                         problems.append(error)
         except FileNotFoundError:  # put together with others, or pruned, since they were listed
@@ -125,21 +127,23 @@ def read_partition(
     raise HistoryFailed(f"The files in {folder} change all the time", "try again when less is written to it")
 
 
-def read_file(path: Path, frame: Frame, names: Sequence[str], wanted: Wanted | None) -> pa.Table:
+def read_file(
+    path: Path, frame: Frame, names: Sequence[str], wanted: Wanted | None, *, coded: bool
+) -> pa.Table:
     """Read what one file holds of some samples; raise `BadHistory` where it cannot be read."""
     every = list(dict.fromkeys([*KEYS, *names]))
     with blaming(path):
-        found = _load(path, every, wanted)
-        return _only(conform(found, frame, every), wanted)
+        found = _only(_load(path, every, wanted, coded=coded), wanted)
+        return conform(found, frame, list(dict.fromkeys(["sampled_at", *names])), coded=coded)
 
 
 def read_whole(path: Path, frame: Frame | None) -> pa.Table:
     """Read a file with every column, also those that this version does not know; for another file."""
     with blaming(path):
-        return conform_known(_load(path, None, None), frame)
+        return conform_known(_load(path, None, None, coded=True), frame)
 
 
-def _load(path: Path, names: Sequence[str] | None, wanted: Wanted | None) -> pa.Table:
+def _load(path: Path, names: Sequence[str] | None, wanted: Wanted | None, *, coded: bool) -> pa.Table:
     with pq.ParquetFile(path) as told:
         there, metadata = told.schema_arrow, told.metadata
     missing = [key for key in KEYS if key not in there.names]
@@ -147,6 +151,8 @@ def _load(path: Path, names: Sequence[str] | None, wanted: Wanted | None) -> pa.
         raise ValueError(f"it has no column {missing[0]!r}")
     asked = [name for name in (names or there.names) if name in there.names]
     texts = [name for name in asked if pa.types.is_string(there.field(name).type)]
+    if not coded:
+        texts = [name for name in texts if name == "sample"]  # which is looked through
     # Text that lies in the file as a list of texts and their numbers is left so.
     options = {"metadata": metadata, "read_dictionary": texts, "page_checksum_verification": True}
     with pq.ParquetFile(path, **options) as file:
@@ -180,10 +186,13 @@ def _only(table: pa.Table, wanted: Wanted | None) -> pa.Table:
     chunks = []
     ids = pa.array(list(wanted), pa.string())
     for chunk in table["sample"].chunks:
-        coded = chunk if isinstance(chunk, pa.DictionaryArray) else chunk.dictionary_encode()
-        chunks.append(pc.is_in(coded.dictionary, ids).take(coded.indices))
-    mask = pa.chunked_array(chunks, pa.bool_())
-    return table if pc.all(mask).as_py() is not False else table.filter(mask)
+        coded = (
+            chunk if isinstance(chunk, pa.DictionaryArray) else chunk.cast(pa.string()).dictionary_encode()
+        )
+        chunks.append((pc.is_in(coded.dictionary, ids), coded.indices))
+    if all(pc.all(among).as_py() is not False for among, _ in chunks):
+        return table
+    return table.filter(pa.chunked_array([among.take(indices) for among, indices in chunks], pa.bool_()))
 
 
 def in_order(tables: list[pa.Table]) -> list[pa.Table]:

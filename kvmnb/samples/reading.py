@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +100,7 @@ def history(
     if every is not None:
         times = pd.to_datetime(samples["sampled_at"], unit="us", utc=True)
         samples = samples[last_of_each(times, samples["host"], parse_duration(every), zone_name)]
-    tables = list(reader.tables(declared, names, samples))
+    tables = list(reader.tables(declared, names, samples, coded=every is not None))
     rows = _frame(tables, declared, names, zone_name)
     uris = sorted(set(samples["uri"].dropna()))
     rows.attrs.update(
@@ -159,15 +162,30 @@ class _Reader:
         self._hosts = hosts
         self._strict = strict
 
-    def _read(
-        self, frame: Frame, partition: Partition, names: Sequence[str], wanted: Wanted | None
-    ) -> list[pa.Table]:
-        tables, problems = read_partition(self.store.folder(frame.name, partition), frame, names, wanted)
-        if problems and self._strict:
-            raise problems[0]
+    def _read_all(
+        self,
+        frame: Frame,
+        names: Sequence[str],
+        asked: Iterable[tuple[Partition, Wanted | None]],
+        *,
+        coded: bool,
+    ) -> Iterator[tuple[Partition, list[pa.Table]]]:
+        """Read partitions, several at once, and give them in their order."""
+
+        def read(one: tuple[Partition, Wanted | None]) -> tuple[list[pa.Table], list[BadHistory]]:
+            partition, wanted = one
+            folder = self.store.folder(frame.name, partition)
+            return read_partition(folder, frame, names, wanted, coded=coded)
+
+        asked = list(asked)
         known = {str(problem) for problem in self.problems}
-        self.problems += [problem for problem in problems if str(problem) not in known]
-        return tables
+        with ThreadPoolExecutor(os.cpu_count()) as executor:
+            for (partition, _), (tables, problems) in zip(asked, executor.map(read, asked), strict=True):
+                if problems and self._strict:
+                    executor.shutdown(wait=False, cancel_futures=True)
+                    raise problems[0]
+                self.problems += [problem for problem in problems if str(problem) not in known]
+                yield partition, tables
 
     def samples(self) -> pd.DataFrame:
         """List the samples that count: ``host``, ``day``, ``sample``, ``sampled_at`` (an int) and ``uri``."""
@@ -175,7 +193,9 @@ class _Reader:
         partitions = self.store.partitions(SAMPLES.name, window.first_day, window.last_day, self._hosts)
         if self._hosts:
             self._know(self._hosts - {partition.host for partition in partitions})
-        found = [_listed(self._read(SAMPLES, p, ["uri"], None), p) for p in partitions]
+        asked = ((partition, None) for partition in partitions)
+        read = self._read_all(SAMPLES, ["sample", "uri"], asked, coded=True)
+        found = [_listed(tables, partition) for partition, tables in read]
         samples = pd.concat(found, ignore_index=True) if found else _listed([], Partition("", ""))
         inside = np.ones(len(samples), dtype=bool)
         if window.since is not None:
@@ -195,18 +215,27 @@ class _Reader:
                 f"There is no sample of host {host!r} in {self.store.path}", f"choose one of: {choice}"
             )
 
-    def tables(self, frame: Frame, names: Sequence[str], samples: pd.DataFrame) -> Iterator[pa.Table]:
-        """Read a frame's rows of some samples, by time."""
-        wanted_names = [name for name in names if name != "host"]
-        for day, today in samples.groupby("day", sort=True):
-            found = []
-            for host, some in today.groupby("host", sort=True):
-                wanted = dict(zip(some["sample"], some["sampled_at"], strict=True))
-                for table in self._read(frame, Partition(str(day), str(host)), wanted_names, wanted):
-                    one = pa.array([host or None], pa.string())
-                    codes = pa.repeat(pa.scalar(0, pa.int32()), len(table))
-                    found.append(table.append_column("host", pa.DictionaryArray.from_arrays(codes, one)))
+    def tables(
+        self, frame: Frame, names: Sequence[str], samples: pd.DataFrame, *, coded: bool
+    ) -> Iterator[pa.Table]:
+        """Read a frame's rows of some samples, by time; `coded` says how texts are given."""
+        asked = [
+            (Partition(str(day), str(host)), dict(zip(some["sample"], some["sampled_at"], strict=True)))
+            for (day, host), some in samples.groupby(["day", "host"], sort=True)
+        ]
+        own = [name for name in names if name != "host"]
+        read = self._read_all(frame, own, asked, coded=coded)
+        for _day, today in groupby(read, key=lambda one: one[0].day):
+            found = [_with_host(table, partition.host) for partition, tables in today for table in tables]
             yield from in_order(found)
+
+
+def _with_host(table: pa.Table, host: str) -> pa.Table:
+    """Add the host, coded: it is the same in every row."""
+    codes = pa.repeat(pa.scalar(0, pa.int32()), len(table))
+    return table.append_column(
+        "host", pa.DictionaryArray.from_arrays(codes, pa.array([host or None], pa.string()))
+    )
 
 
 def _listed(tables: list[pa.Table], partition: Partition) -> pd.DataFrame:

@@ -181,7 +181,7 @@ def _whole(store: Store, partition: Partition) -> set[str] | None:
     So it is where a pruning was cut off, which the next one finishes, or where only some of the frames were
     copied. Nothing is to be deleted there for want of its row.
     """
-    tables, problems = read_partition(store.folder(SAMPLES, partition), STORED[SAMPLES], [], None)
+    tables, problems = read_partition(store.folder(SAMPLES, partition), STORED[SAMPLES], ["sample"], None)
     if problems:
         raise problems[0]
     return {one for table in tables for one in table["sample"].to_pylist()} if tables else None

@@ -137,19 +137,19 @@ def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 def load(name: str, store: Path) -> None:
     """Load in this process and print how it went."""
-    started = time.perf_counter()
+    started = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_utime
     rows = LOADS[name](store)
-    seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"rows": len(rows), "seconds": seconds, "peak": peak / 1024}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    figures = (time.perf_counter() - started[0], used.ru_utime - started[1], used.ru_maxrss / 1024)
+    print(json.dumps([len(rows), *figures]))
 
 
-def measure(name: str, store: Path) -> tuple[int, float, float]:
-    """Load in a process of its own; give rows, seconds and the most memory in MiB."""
+def measure(name: str, store: Path) -> tuple[int, float, float, float]:
+    """Load in a process of its own; give rows, seconds, those of user code, and the most memory in MiB."""
     program = [sys.executable, "-m", "tests.benchmarks.year", "--load", name, "--in", str(store)]
     done = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True)
-    told = json.loads(done.stdout)
-    return told["rows"], told["seconds"], told["peak"]
+    rows, seconds, work, peak = json.loads(done.stdout)
+    return rows, seconds, work, peak
 
 
 def main(count: int, days: int, store: Path) -> None:
@@ -162,10 +162,13 @@ def main(count: int, days: int, store: Path) -> None:
     print(f"{size / 2**20:.0f} MiB in files; columns: host, sampled_at, {', '.join(COLUMNS)}\n")
     found = {name: measure(name, store) for name in LOADS}
     plain = found["pandas.read_parquet, whole"]
-    print(f"{'':<42}{'rows':>12}{'seconds':>10}{'ratio':>8}{'peak MiB':>10}{'ratio':>8}")
-    for name, (rows, seconds, peak) in found.items():
-        figures = f"{seconds:>10.2f}{seconds / plain[1]:>8.2f}{peak:>10.0f}{peak / plain[2]:>8.2f}"
-        print(f"{name:<42}{rows:>12,}{figures}")
+    # What the kernel needs to find memory is in the seconds, but not in those of user code.
+    print(
+        f"{'':<40}{'rows':>12}{'seconds':>9}{'ratio':>7}{'user':>8}{'ratio':>7}{'peak MiB':>10}{'ratio':>7}"
+    )
+    for name, (rows, seconds, work, peak) in found.items():
+        times = f"{seconds:>9.2f}{seconds / plain[1]:>7.2f}{work:>8.2f}{work / plain[2]:>7.2f}"
+        print(f"{name:<40}{rows:>12,}{times}{peak:>10.0f}{peak / plain[3]:>7.2f}")
 
 
 if __name__ == "__main__":

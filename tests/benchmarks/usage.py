@@ -4,9 +4,9 @@ Run it with ``python -m tests.benchmarks.usage [COUNT ...]``. It starts a libvir
 nothing behind. Besides the volumes there are 200 guests that are shut off; each has two disks, which are
 overlays of an overlay of a base that all share, so that chains are two deep.
 
-It is ``host.usage(inside=False)``: reading inside the guests takes appliances, as ``guests.py`` times. Beside it
-stand `Host.orphans` and `Host.overcommit`. What a user would run instead is ``virsh vol-list
---details`` per pool, ``virsh domblklist`` per guest, and ``qemu-img info --backing-chain`` per disk; the last
+It is ``host.usage(inside=False)``: reading inside the guests takes appliances, which ``guests.py`` times.
+`Host.orphans` and `Host.overcommit` stand beside it. What a user would run instead is ``virsh vol-list
+--details`` per pool, ``virsh domblklist`` per guest, and ``qemu-img info --backing-chain`` per disk. The last
 two take a process for each guest and disk, however many volumes there are, so both sums are given: with them,
 and of the listing alone, which tells neither guests nor chains.
 """

@@ -1,42 +1,38 @@
-"""Fills the disks of the test's guest and trims them, with the bindings of libguestfs.
+"""Fills the disks of the test's guest, or trims them, with the bindings of libguestfs.
 
-A program of its own: ``insides_worker.py FOLDER PATH:FORMAT …`` leaves in FOLDER copies of the disks as they
-are before they are trimmed, and prints as JSON what the disks take before and afterwards.
+A program of its own: ``insides_worker.py fill|trim PATH:FORMAT …``, with the disks in the order of `FILES`.
 """
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import guestfs
 
 MIB = 1 << 20
 
-#: What is on which disk: the file system's device, and how many MiB are written, and removed again.
+#: What is on which disk: the file system's device by its label, how many MiB are written, and removed again.
 FILES = {
-    "/dev/sda1": (60, 35),  # thin raw, beside swap
-    "/dev/sdb1": (70, 45),  # qcow2
-    "/dev/sdc": (30, 20),  # raw that takes all of itself from the beginning
-    "/dev/sdd": (40, 25),  # an overlay of a file system with files in it
+    "/dev/disk/guestfs/a1": (60, 35),  # thin raw, beside swap
+    "/dev/disk/guestfs/b1": (70, 45),  # qcow2
+    "/dev/disk/guestfs/c": (30, 20),  # raw that takes all of itself from the beginning
+    "/dev/disk/guestfs/d": (40, 25),  # an overlay of a file system with files in it
     "/dev/vg/data": (50, 30),  # on two disks
 }
 
 
 def prepare(handle: guestfs.GuestFS) -> None:
     """Make partitions, swap, a volume group and file systems; the overlay has its own from below."""
-    for disk, middle in (("/dev/sda", 300 * 2048), ("/dev/sdb", 400 * 2048)):
+    for disk, middle in (("/dev/disk/guestfs/a", 300 * 2048), ("/dev/disk/guestfs/b", 400 * 2048)):
         handle.part_init(disk, "gpt")
         handle.part_add(disk, "p", 2048, middle - 1)
         handle.part_add(disk, "p", middle, middle + 16 * 2048 - 1)
-    handle.mkswap("/dev/sda2")
-    handle.mkfs("ext4", "/dev/sda1")
-    handle.mkfs("xfs", "/dev/sdb1")
-    handle.mkfs("ext4", "/dev/sdc")
-    handle.pvcreate("/dev/sde")
-    handle.pvcreate("/dev/sdf")
-    handle.vgcreate("vg", ["/dev/sde", "/dev/sdf"])
+    handle.mkswap("/dev/disk/guestfs/a2")
+    handle.mkfs("ext4", "/dev/disk/guestfs/a1")
+    handle.mkfs("xfs", "/dev/disk/guestfs/b1")
+    # Blocks as large as those of the file below, so that each that is free can be given back.
+    handle.mkfs("ext4", "/dev/disk/guestfs/c", blocksize=4096)
+    handle.pvcreate("/dev/disk/guestfs/e")
+    handle.pvcreate("/dev/disk/guestfs/f")
+    handle.vgcreate("vg", ["/dev/disk/guestfs/e", "/dev/disk/guestfs/f"])
     handle.lvcreate_free("data", "vg", 100)
     handle.mkfs("ext4", "/dev/vg/data")
 
@@ -63,31 +59,17 @@ def trim(handle: guestfs.GuestFS) -> None:
         handle.umount_all()
 
 
-def taken(disks: list[tuple[Path, str]]) -> dict[str, int]:
-    """Give what each disk takes, in bytes."""
-    os.sync()
-    return {path.name: path.stat().st_blocks * 512 for path, _ in disks}
-
-
-def main(folder: str, *named: str) -> None:
-    """Fill the disks, copy them, trim them."""
-    disks = [(Path(path), kind) for path, _, kind in (name.rpartition(":") for name in named)]
+def main(task: str, *named: str) -> None:
+    """Do the task in one appliance."""
     handle = guestfs.GuestFS(python_return_dict=True)
     handle.set_memsize(768)
-    for path, kind in disks:
-        handle.add_drive(str(path), format=kind, discard="enable")
+    for label, (path, _, kind) in zip("abcdef", (name.rpartition(":") for name in named), strict=True):
+        # By letters alone they may be taken for one another: a busy kernel may find another one first.
+        handle.add_drive(path, format=kind, discard="enable", label=label)
     handle.launch()
-    fill(handle)
-    # Making a file system has given back what this one took from the beginning.
-    with disks[2][0].open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, disks[2][0].stat().st_size)
-    before = taken(disks)
-    for path, _ in disks:
-        subprocess.run(["cp", "--sparse=auto", path, Path(folder) / path.name], check=True)
-    trim(handle)
+    {"fill": fill, "trim": trim}[task](handle)
     handle.shutdown()
     handle.close()
-    sys.stdout.write(json.dumps({"before": before, "after": taken(disks)}))
 
 
 if __name__ == "__main__":

@@ -95,7 +95,10 @@ def test_table_is_for_people(hostile: Daemon, capsys: pytest.CaptureFixture[str]
     assert "accessed" not in brief.splitlines()[0]
 
 
-@pytest.mark.parametrize("command", ["pools", "volumes", "guests", "disks"])
+_FRAMES = ["pools", "volumes", "guests", "disks", "usage", "orphans", "overcommit"]
+
+
+@pytest.mark.parametrize("command", _FRAMES)
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_every_frame_in_every_form(
     command: str, form: str, clean_daemon: Daemon, pool: RunningPool, capsys: pytest.CaptureFixture[str]

@@ -23,6 +23,10 @@ _PURE = [
     *(f"trends/{name}" for name in ("days", "frame", "growth", "notes", "series", "steps", "thin")),
     *(f"samples/{name}" for name in ("made_up", "nowhere", "thinning", "window")),
     *(f"fleets/{name}" for name in ("labels", "joining")),
+    *(
+        f"usage/{name}"
+        for name in ("images", "inside", "joined", "orphans", "overcommit", "reclaim", "rest", "storages")
+    ),
     *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats", "images")),
     *(
         f"storage/{name}"

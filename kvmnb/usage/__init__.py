@@ -1,1 +1,1 @@
-"""How storage is used: what guests were promised, what is taken and used of it, what nobody needs. Pure."""
+"""How storage is used: what guests were promised, what is taken and used of it, what nobody needs."""

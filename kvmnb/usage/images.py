@@ -71,8 +71,8 @@ class Image:
 
     @property
     def guests(self) -> tuple[str, ...]:
-        """The guests that use it."""
-        return tuple(dict.fromkeys(use.guest.name for use in self.users))
+        """The guests that use it, by name."""
+        return tuple(sorted({use.guest.name for use in self.users}))
 
     @property
     def own_disks(self) -> list[tuple[Guest, Disk]]:
@@ -136,7 +136,7 @@ class _Reading:
     def _look_at_guests(self) -> dict[str, str | None]:
         """Note whose disk each image is; give what their disks and chains name, with the formats."""
         named: dict[str, str | None] = {}
-        for guest in self._seen.guests():
+        for guest in sorted(self._seen.guests(), key=lambda one: one.name):
             for disk in (*guest.disks, *guest.other_disks):
                 named |= dict.fromkeys((self._usage.real(path) for path in disk.below), None)
                 top = self._usage.source(disk)

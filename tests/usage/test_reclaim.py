@@ -62,6 +62,13 @@ def _told(header: Qcow2 | None, allocation: int | None = 10 * _BLOCK) -> tuple[i
     return told.estimate, told.least, told.most
 
 
+def test_what_an_image_takes_for_tables_is_not_taken_for_the_guests() -> None:
+    inside = Inside((), 0, 4 * _BLOCK, 4 * _BLOCK, 4 * _BLOCK)
+    header = Qcow2(10 * _BLOCK, 1 << 16, 0, external=False)
+    # The six blocks that are not free, and half a block of tables: there is nothing to give back.
+    assert reclaimable(10 * _BLOCK, 6 * _BLOCK + _BLOCK // 2, "qcow2", header, inside).least == 0
+
+
 def test_what_snapshots_hold_is_not_certain_to_come_back() -> None:
     plain = _told(Qcow2(10 * _BLOCK, 1 << 16, 0, external=False))
     assert plain[1] is not None

@@ -11,11 +11,11 @@ MIB = 1 << 20
 
 #: What is on which disk: the file system's device by its label, how many MiB are written, and removed again.
 FILES = {
-    "/dev/disk/guestfs/a1": (60, 35),  # thin raw, beside swap
-    "/dev/disk/guestfs/b1": (70, 45),  # qcow2
-    "/dev/disk/guestfs/c": (30, 20),  # raw that takes all of itself from the beginning
-    "/dev/disk/guestfs/d": (40, 25),  # an overlay of a file system with files in it
-    "/dev/vg/data": (50, 30),  # on two disks
+    "/dev/disk/guestfs/a1": (45, 30),  # thin raw, beside swap
+    "/dev/disk/guestfs/b1": (45, 30),  # qcow2
+    "/dev/disk/guestfs/c": (15, 10),  # raw that takes all of itself from the beginning
+    "/dev/disk/guestfs/d": (35, 20),  # an overlay of a file system with files in it
+    "/dev/vg/data": (20, 15),  # on two disks
 }
 
 

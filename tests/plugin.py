@@ -51,6 +51,7 @@ _APPLIANCES = {
     "test_demo.py",
     "test_df.py",
     "test_guest_disk_mount.py",
+    "test_mount_in_lab.py",
     "test_mount_view.py",
     "test_mounting.py",
     "test_mounts.py",

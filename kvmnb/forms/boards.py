@@ -11,6 +11,7 @@ from kvmnb.forms.browse import Browser
 from kvmnb.forms.fields import Entered
 from kvmnb.forms.form import Form
 from kvmnb.forms.goals import Goal, goal_of
+from kvmnb.forms.inside import Inside
 from kvmnb.forms.picture import Picture
 from kvmnb.host import Host
 from kvmnb.notebook.charts import chart_pools
@@ -95,7 +96,9 @@ def volumes(host: Host, pool: str | None = None) -> Board:
 
 
 def guests(host: Host) -> Board:
-    """Make the board of a host's guests: a table, and starting, turning off, defining and forgetting them.
+    """Make the board of a host's guests: a table, how full they are, and every action on them.
+
+    How full their file systems are is read when that is asked for, since it takes its time.
 
     Parameters
     ----------
@@ -114,7 +117,9 @@ def guests(host: Host) -> Board:
         "Undefine": lambda: goal_of(act.UndefineGuest),
     }
     browser = Browser(host.guests, _GUEST_COLUMNS, ("name",), "Guests", read_in_job)
-    return Board(host, browser, tasks, row={Role.GUEST: "name"})
+    inside = Inside(host, lambda: (browser.selected or {}).get("name"))
+    browser.on_select(lambda _row: inside.enable())
+    return Board(host, browser, tasks, row={Role.GUEST: "name"}, below=[inside.view])
 
 
 def action(kind: Callable[..., Action], host: Host, **entered: Entered) -> Form:

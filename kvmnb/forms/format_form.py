@@ -31,6 +31,7 @@ from kvmnb.notebook.comparison import about_comparison, show_features, show_size
 from kvmnb.notebook.tables import show
 from kvmnb.storage.action import shell_line
 from kvmnb.storage.apply import MakeProgress
+from kvmnb.storage.audit import Deed
 from kvmnb.storage.model import Problem
 from kvmnb.storage.roles import Role
 from kvmnb.units import format_size, parse_size
@@ -105,9 +106,12 @@ class FormatsGoal:
 
             yield from stands_in_the_way(room, "where")
 
-    def run(self, _host: Host, values: Values, progress: MakeProgress) -> pd.DataFrame:
+    def run(self, host: Host, values: Values, progress: MakeProgress) -> pd.DataFrame:
         """Measure; where it is cancelled or fails, nothing of it is left."""
-        return compare_formats(**self.arguments(values), progress=progress)
+        told = self.arguments(values)
+        words = f"Compare disk formats in {told['where']!r}"
+        with host.noted(Deed("compare_formats", told, words, shell_line(_command(told)))):
+            return compare_formats(**told, progress=progress)
 
     def code(self, values: Values) -> str:
         """Write it as a cell of a notebook."""

@@ -61,7 +61,7 @@ def test_the_dashboard_opens_with_the_token_alone(
         pools = page.get_by_role("grid", name="Storage pools")
         expect(pools).to_contain_text(site.pool)
         expect(page.get_by_role("grid", name="Volumes")).to_be_visible()
-        expect(page.get_by_role("grid", name="Guests")).to_be_visible()
+        expect(page.get_by_role("grid", name="Guests", exact=True)).to_be_visible()
         expect(page.get_by_role("img", name="How full 1 storage pool is")).to_be_visible()
         how = "for reading and changing" if write else "for reading only"
         expect(page.get_by_text(re.compile(f"^Host .* {how}$"))).to_be_visible()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,10 +106,8 @@ def test_how_full_guests_are_is_told_of_and_can_be_cancelled(opened: Runbook, ho
     expect(inside.area).to_contain_text("0 of 1 guests")
     inside.button("Cancel").click()
     expect(inside.area).to_contain_text("It was cancelled")
-    began = time.monotonic()
     inside.button("Read all guests").click()
     table = inside.area.get_by_role("grid", name="What is used in the guests")
-    expect(_row(table, "/dev/centos/root")).to_contain_text(re.compile(r"\d%"), timeout=_APPLIANCE)
-    assert time.monotonic() > began
+    expect(_row(table, "/dev/centos/root")).to_contain_text(re.compile(r"\d\s%"), timeout=_APPLIANCE)
     opened.cell(_GUESTS).scroll_into_view_if_needed()
     opened.picture("guests")

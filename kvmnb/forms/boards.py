@@ -16,9 +16,11 @@ from kvmnb.forms.picture import Picture
 from kvmnb.host import Host
 from kvmnb.notebook.charts import chart_pools
 from kvmnb.planning import create_pool, create_volume, propose_target, remove_pool
+from kvmnb.planning_images import convert_image, create_image, create_overlay
 from kvmnb.storage import actions as act
 from kvmnb.storage.action import Action
 from kvmnb.storage.actions import ACTIONS
+from kvmnb.storage.plan import Plan
 from kvmnb.storage.roles import Role
 
 _POOL_COLUMNS = (
@@ -122,7 +124,7 @@ def guests(host: Host) -> Board:
     return Board(host, browser, tasks, row={Role.GUEST: "name"}, below=[inside.view])
 
 
-def action(kind: Callable[..., Action], host: Host, **entered: Entered) -> Form:
+def action(kind: Callable[..., Action | Plan], host: Host, **entered: Entered) -> Form:
     """Make the form of any action, or of any recipe.
 
     Parameters
@@ -144,7 +146,8 @@ def action(kind: Callable[..., Action], host: Host, **entered: Entered) -> Form:
     BadValue
         It is neither.
     """
-    if kind not in {*ACTIONS.values(), create_pool, remove_pool, create_volume}:
+    recipes = {create_pool, remove_pool, create_volume, create_image, create_overlay, convert_image}
+    if kind not in {*ACTIONS.values(), *recipes}:
         raise BadValue(f"{kind!r} is no action", "give the class of one, such as kvmnb.CloneVolume")
     form = Form(goal_of(kind), host)
     unknown = sorted(entered.keys() - form.fields.keys())

@@ -303,7 +303,8 @@ def test_long_work_leaves_the_kernel_free_survives_a_reload_and_can_be_cancelled
     desk.runbook.picture("form_progress")
     expect(sheet.area).not_to_have_text(before)
     expect(sheet.button("Cancel")).to_be_visible()
-    desk.runbook.choose("File", "Save Notebook")
+    with desk.page.expect_response(lambda answer: answer.request.method == "PUT"):
+        desk.runbook.choose("File", "Save Notebook")
     desk.page.reload()
     desk.runbook.wait_until_idle()
     desk.runbook.select(_form("DownloadVolume"))  # what is out of sight may not be drawn

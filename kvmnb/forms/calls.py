@@ -88,9 +88,10 @@ class CallGoal:
 
     def look(self, host: Host, values: Values) -> Look:
         """Say what it would do, without doing anything."""
-        if self.chosen() is None:
+        chosen = self.chosen()
+        if chosen is None:
             return Look((), missing=(self.needed,))
-        arguments = self._arguments(values)
+        arguments = {**chosen, **values}
         line = Line(self.words(arguments), shell_line(self.command(arguments)))
         return Look((line,), tuple(self.problems(host, arguments)), self.undo)
 

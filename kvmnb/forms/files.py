@@ -13,6 +13,7 @@ from kvmnb.forms import view
 from kvmnb.forms.browse import Browser, Done
 from kvmnb.forms.looking import Where, lines_html, mounted_at, read_folder, read_text
 from kvmnb.forms.running import Running
+from kvmnb.forms.widgets import wide
 from kvmnb.guests.logs import tail_logs
 from kvmnb.host import Host
 from kvmnb.notebook.tables import printable
@@ -49,10 +50,9 @@ class Files:
         self.where = self._wanted = Where()
         self._callbacks: list[Callable[[], None]] = []
         self.running = Running(self._enable)
-        wide = {"layout": ipw.Layout(width="98%", max_width="640px"), "style": {"description_width": "160px"}}
-        self.guest = ipw.Dropdown(description="guest", options=[("–", "")], value="", **wide)  # noqa: RUF001
-        self.device = ipw.Text(description="device", placeholder="as the guest itself mounts it", **wide)
-        self.path = ipw.Text(description="folder", value="/", continuous_update=False, **wide)
+        self.guest = ipw.Dropdown(description="guest", options=[("–", "")], value="", **wide())  # noqa: RUF001
+        self.device = ipw.Text(description="device", placeholder="as the guest itself mounts it", **wide())
+        self.path = ipw.Text(description="folder", value="/", continuous_update=False, **wide())
         self.list = ipw.Button(description="List", icon="list", button_style="primary")
         self.open = ipw.Button(description="Open folder", icon="folder-open", disabled=True)
         self.up = ipw.Button(description="Up", icon="level-up", disabled=True)
@@ -122,7 +122,7 @@ class Files:
         """Begin anew with what is chosen: nothing of another guest is shown under the name of this one."""
         self.running.stop()
         self.where = self._wanted = Where(self.guest.value, self.device.value.strip())
-        self.browser.show(LS.build([]))
+        self.browser.show(LS.empty())
         self.text.value = ""
         self._show_place()
         self._enable()
@@ -138,7 +138,7 @@ class Files:
 
         def end(frame: pd.DataFrame | KvmnbError) -> None:
             if self._wanted != wanted:  # another guest was chosen meanwhile
-                done(LS.build([]))
+                done(LS.empty())
                 return
             if not isinstance(frame, KvmnbError):
                 self.where = wanted
@@ -148,7 +148,7 @@ class Files:
             self._show_place()
 
         if not wanted.guest:
-            done(LS.build([]))
+            done(LS.empty())
             return
         self.running.start(lambda _told: read(), end, f"Reading {wanted.path!r} of guest {wanted.guest!r}")
 

@@ -24,7 +24,6 @@ from kvmnb.images.compare import compare_formats
 from kvmnb.images.installed import formats as known_formats
 from kvmnb.images.ready import propose_place
 from kvmnb.images.workspace import folder
-from kvmnb.notebook.charts.figure import Chart
 from kvmnb.notebook.charts.sizes import chart_sizes
 from kvmnb.notebook.charts.speed import chart_speed
 from kvmnb.notebook.comparison import about_comparison, show_features, show_sizes, show_speed
@@ -189,17 +188,9 @@ class FormatsForm:
         about = f"<div>{view.words(about_comparison(comparison))}</div>"
         self.results.value = f"<div class='kvmnb-text'>{about}{told}</div>"
         self.shown.layout.display = ""
-        self.charts.children = tuple(map(picture, (chart_sizes(comparison), chart_speed(comparison))))
-
-
-def picture(chart: Chart) -> ipw.HTML:
-    """Give a chart as an image that says in words what it shows."""
-    data, about = chart._repr_mimebundle_()
-    alt, wide = about["image/png"]["alt"], about["image/png"]["width"]
-    source = f"data:image/png;base64,{data['image/png']}"
-    return ipw.HTML(
-        f"<img src='{source}' alt='{escape(alt, quote=True)}' style='width: {wide}px; max-width: 100%'>"
-    )
+        self.charts.children = tuple(
+            ipw.HTML(chart.html()) for chart in (chart_sizes(comparison), chart_speed(comparison))
+        )
 
 
 def formats(host: Host) -> FormatsForm:

@@ -53,7 +53,7 @@ class Inside:
         self.one = ipw.Button(description="Read the chosen guest", icon="search", disabled=True)
         self.one.layout.width = "auto"
         self.browser = Browser(
-            lambda: DF.build([]), _COLUMNS, ("guest", "filesystem"), "What is used in the guests", self._run
+            DF.empty, _COLUMNS, ("guest", "filesystem"), "What is used in the guests", self._run
         )
         self.browser.button.description = "Read all guests"
         self.browser.button.tooltip = "Read how full the file systems of all guests are"

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 import kvmnb
 from tests.browser.lab import BROWSER, CHROMIUM, OUTPUT
 from tests.daemon import Daemon
-from tests.dashboard import dashboard
 from tests.plugin import notebook_environment
+from tests.serving import serving
 from tests.storage.builders import Site
 
 _PATIENCE = 60_000
@@ -51,7 +51,7 @@ def test_the_dashboard_opens_with_the_token_alone(
     page.on("response", lambda answer: answered.append(answer.url))
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     words = ["--write"] if write else []
-    with dashboard(tmp_path, *words, env=_environment(site.daemon)) as (address, _):
+    with serving(tmp_path, "dashboard", *words, env=_environment(site.daemon)) as (address, _):
         origin = address.partition("?")[0]
         page.goto(origin)
         expect(page.get_by_label("Password or token")).to_be_visible()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 import kvmnb
 from tests.browser.contrast import CONTRAST, READABLE
@@ -59,15 +59,9 @@ class Desk:
         """The browser's page."""
         return self.runbook.page
 
-    def run(self, source: str) -> Locator:
-        """Run the cell whose source contains a text, as it is selected; give what stands below it."""
-        self.runbook.select(source)
-        self.page.keyboard.press("Control+Enter")
-        return self.runbook.output(source)
-
     def open(self, action: str) -> Sheet:
         """Open the form of an action anew."""
-        area = self.run(_form(action))
+        area = self.runbook.run_cell(_form(action))
         expect(area.locator(".kvmnb-form")).to_have_count(1)
         expect(area.get_by_text("Still needed")).to_be_visible()
         return Sheet(area)
@@ -104,7 +98,7 @@ def opened(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def desk(opened: Runbook, clean_daemon: Daemon) -> Iterator[Desk]:
     """Give the open notebook with a host that has just been opened; no test may leave an error behind."""
     made = Desk(opened, clean_daemon)
-    made.run(_SETUP)
+    opened.run_cell(_SETUP)
     opened.wait_until_idle()
     yield made
     assert opened.failures == []
@@ -296,7 +290,7 @@ def test_long_work_leaves_the_kernel_free_survives_a_reload_and_can_be_cancelled
     expect(sheet.button("Apply")).to_be_enabled()
     sheet.button("Apply").click()
     expect(sheet.area).to_contain_text("of 1 GiB")
-    expect(desk.run(_COUNT)).to_contain_text("42 from the kernel")
+    expect(desk.runbook.run_cell(_COUNT)).to_contain_text("42 from the kernel")
     expect(sheet.button("Cancel")).to_be_visible()
     before = sheet.area.inner_text()
     sheet.area.scroll_into_view_if_needed()

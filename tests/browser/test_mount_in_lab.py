@@ -32,8 +32,7 @@ def opened(house: House, daemon: Daemon, tmp_path: Path) -> Iterator[Runbook]:
     house.guest("vm1")
     file = write_notebook(tmp_path / "mounts.ipynb", [f"import kvmnb\n{_SETUP}", _VIEW, _GUESTS])
     with Lab(daemon, tmp_path) as lab, lab.open(str(file), width=1200, height=1400) as runbook:
-        runbook.select(_SETUP)
-        runbook.page.keyboard.press("Control+Enter")
+        runbook.run_cell(_SETUP)
         runbook.wait_until_idle()
         yield runbook
         assert runbook.failures == []
@@ -47,12 +46,6 @@ def _mounted(folder: Path) -> list[str]:
     return [line.split()[1] for line in lines if line.split()[1].startswith(f"{folder}/")]
 
 
-def _run(runbook: Runbook, source: str) -> Locator:
-    runbook.select(source)
-    runbook.page.keyboard.press("Control+Enter")
-    return runbook.output(source)
-
-
 def _form(area: Locator, title: str) -> Sheet:
     heading = area.page.get_by_role("heading", name=re.compile(f"^{title}"))
     return Sheet(area.locator(".kvmnb-form").filter(has=heading).last)
@@ -64,7 +57,7 @@ def _row(area: Locator, name: str) -> Locator:
 
 def test_a_guest_is_mounted_a_file_is_read_and_it_is_unmounted(opened: Runbook, house: House) -> None:
     before = house.sums()
-    area = _run(opened, _VIEW)
+    area = opened.run_cell(_VIEW)
     look = _form(area, "Look into a guest")
     look.field("guest").select_option("vm1")
     mount = _form(area, "Mount a guest")
@@ -100,7 +93,7 @@ def test_a_guest_is_mounted_a_file_is_read_and_it_is_unmounted(opened: Runbook, 
 
 
 def test_how_full_guests_are_is_told_of_and_can_be_cancelled(opened: Runbook, house: House) -> None:
-    area = _run(opened, _GUESTS)
+    area = opened.run_cell(_GUESTS)
     inside = _form(area, "What is used in the guests")
     inside.button("Read all guests").click()
     expect(inside.area).to_contain_text("0 of 1 guests")

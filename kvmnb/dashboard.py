@@ -8,7 +8,6 @@ import os
 import secrets
 import tempfile
 import threading
-import time
 import webbrowser
 from collections.abc import Callable
 from contextlib import closing
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kvmnb.errors import NotFound
-from kvmnb.lab import free_port
+from kvmnb.lab import answers_within, free_port
 from kvmnb.places import find
 
 #: The notebook that is shown.
@@ -130,11 +129,8 @@ def _door(folder: Path, address: str) -> Path:
 
 def _announce(port: int, address: str, write: bool, door: Path | None, tell: Callable[[str], None]) -> None:
     """Say where the server is, once it answers."""
-    deadline = time.monotonic() + _PATIENCE
-    while not _answers(port):
-        if time.monotonic() > deadline:
-            return
-        time.sleep(0.1)
+    if not answers_within(_PATIENCE, lambda: _answers(port)):
+        return
     what = "The host can be changed there." if write else "Nothing can be changed there."
     tell(
         f"\nThe dashboard is at\n\n    {address}\n\n"

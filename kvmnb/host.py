@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -326,6 +327,10 @@ class Host:
         ]
         title = f"Undo: {applied.attrs['title']}"
         return check(title, actions, self.inventory(), undo_on_failure=False)
+
+    def noted(self, deed: audit.Deed) -> AbstractContextManager[None]:
+        """Write to the audit log what is done within, and what became of it; for what is no action."""
+        return self._audit.noted(deed)
 
     def audit(self, path: str | Path | None = None) -> pd.DataFrame:
         """Read the audit log: what was changed, when, by whom, and what became of it.

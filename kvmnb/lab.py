@@ -100,13 +100,20 @@ def free_port(wanted: int | None) -> int:
     raise NotFound(f"No port from {_FIRST_PORT} to {last} is free", "name one with --port")
 
 
+def answers_within(seconds: float, answers: Callable[[], bool]) -> bool:
+    """Wait until a server answers; tell whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not answers():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 def _announce(port: int, token: str, folder: Path, tell: Callable[[str], None]) -> None:
     """Say where the server is, once it lets the token in."""
-    deadline = time.monotonic() + _PATIENCE
-    while not _answers(port, token):
-        if time.monotonic() > deadline:
-            return
-        time.sleep(0.1)
+    if not answers_within(_PATIENCE, lambda: _answers(port, token)):
+        return
     tell(
         f"\nThe runbooks of {folder} are open in JupyterLab at\n\n"
         f"    http://localhost:{port}/lab?token={token}\n\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from kvmnb.errors import BadValue
 from kvmnb.host import Host
@@ -14,6 +15,7 @@ from kvmnb.storage.action import Action
 from kvmnb.storage.actions import ConvertImage, CreateImage, RefreshPool
 from kvmnb.storage.model import FOLDER_POOLS, Inventory, Volume
 from kvmnb.storage.plan import Plan, check
+from kvmnb.storage.roles import Format, NewVolumeName, PoolName, Role, VolumeName
 from kvmnb.storage.usage import Usage
 from kvmnb.units import parse_size
 
@@ -23,12 +25,12 @@ _BARE = {"iso": "raw"}
 
 def create_image(
     host: Host,
-    path: str | Path = "",
-    size: int | str = 0,
+    path: Annotated[str | Path, Role.NEW_FILE] = "",
+    size: Annotated[int | str, Role.SIZE] = 0,
     *,
-    pool: str = "",
-    volume: str = "",
-    format: str = "qcow2",
+    pool: PoolName = "",
+    volume: NewVolumeName = "",
+    format: Format = "qcow2",
     options: str | Mapping[str, object] = "",
 ) -> Plan:
     """Plan to create an image file with qemu-img, which takes every option that a format has.
@@ -70,16 +72,16 @@ def create_image(
 
 def create_overlay(
     host: Host,
-    path: str | Path = "",
+    path: Annotated[str | Path, Role.NEW_FILE] = "",
     *,
-    pool: str = "",
-    volume: str = "",
-    backing_path: str | Path = "",
-    backing_format: str = "",
-    backing_volume: str = "",
-    backing_pool: str = "",
-    size: int | str = 0,
-    format: str = "qcow2",
+    pool: PoolName = "",
+    volume: NewVolumeName = "",
+    backing_path: Annotated[str | Path, Role.IMAGE] = "",
+    backing_format: Format = "",
+    backing_volume: VolumeName = "",
+    backing_pool: PoolName = "",
+    size: Annotated[int | str, Role.SIZE] = 0,
+    format: Format = "qcow2",
     options: str | Mapping[str, object] = "",
 ) -> Plan:
     """Plan to create an overlay: an image that holds only what differs from the one that it lies on.
@@ -127,15 +129,15 @@ def create_overlay(
 
 def convert_image(
     host: Host,
-    source: str | Path = "",
-    target: str | Path = "",
+    source: Annotated[str | Path, Role.IMAGE] = "",
+    target: Annotated[str | Path, Role.NEW_FILE] = "",
     *,
-    source_format: str = "",
-    source_pool: str = "",
-    source_volume: str = "",
-    target_pool: str = "",
-    target_volume: str = "",
-    target_format: str = "qcow2",
+    source_format: Format = "",
+    source_pool: PoolName = "",
+    source_volume: VolumeName = "",
+    target_pool: PoolName = "",
+    target_volume: NewVolumeName = "",
+    target_format: Format = "qcow2",
     options: str | Mapping[str, object] = "",
     compress: bool = False,
 ) -> Plan:

@@ -63,6 +63,7 @@ _APPLIANCES = {
     "test_df.py",
     "test_guest_disk_mount.py",
     "test_insides.py",
+    "test_mount_in_lab.py",
     "test_mount_view.py",
     "test_mounting.py",
     "test_mounts.py",

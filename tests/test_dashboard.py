@@ -15,9 +15,8 @@ import pytest
 from kvmnb import dashboard as module
 from kvmnb.cli import main
 from kvmnb.dashboard import may_write
-from tests.dashboard import dashboard
 from tests.notebooks import write
-from tests.test_lab import LOOPBACK, fetch, listeners
+from tests.serving import LOOPBACK, fetch, listeners, serving
 
 _NO_KERNEL = "00000000-0000-0000-0000-000000000000"
 
@@ -30,7 +29,7 @@ def test_the_dashboard_lets_nobody_in_without_the_token(tmp_path: Path) -> None:
     settings = {"Voila": {"ip": "0.0.0.0", "token": ""}}  # noqa: S104
     for folder in (tmp_path, tmp_path / "config"):
         (folder / "voila.json").write_text(json.dumps(settings))
-    with dashboard(tmp_path) as (address, process):
+    with serving(tmp_path, "dashboard") as (address, process):
         found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?token=([0-9a-f]{48})", address)
         assert found
         port, token = int(found[1]), found[2]

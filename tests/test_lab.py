@@ -3,78 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from kvmnb.cli import main
 from tests.notebooks import write
-
-KVMNB = [sys.executable, "-m", "kvmnb"]
-
-
-def fetch(address: str) -> int:
-    """Give the status of an answer."""
-    try:
-        with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - our own server
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
-
-
-@contextmanager
-def lab(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start JupyterLab in a folder; give the address that it prints."""
-    process = subprocess.Popen(
-        [*KVMNB, "lab", "--no-browser", *words],
-        cwd=folder,
-        env=os.environ | {"HOME": str(folder), "JUPYTER_CONFIG_DIR": str(folder / "config")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        said: list[str] = []
-        for line in process.stdout:
-            said.append(line)
-            if line.strip().startswith("http://"):
-                break
-        else:
-            pytest.fail(f"no address was printed: {said}")
-        yield said[-1].strip(), process
-    finally:
-        watchdog.cancel()
-        process.terminate()
-        process.communicate(timeout=30)
-
-
-#: 127.0.0.1 and ::1, as the kernel writes them on a little-endian machine.
-LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
-
-
-def listeners(port: int) -> set[str]:
-    """Give the addresses at which something listens at the port."""
-    lines = [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
-    listening = [fields[1].split(":") for fields in map(str.split, lines) if fields[3] == "0A"]
-    found = {address for address, hexadecimal in listening if int(hexadecimal, 16) == port}
-    assert found
-    return found
+from tests.serving import fetch, serving
 
 
 def test_lab_answers_at_the_address_it_prints(tmp_path: Path) -> None:
@@ -84,7 +25,7 @@ def test_lab_answers_at_the_address_it_prints(tmp_path: Path) -> None:
     # A user's own settings must not open it to others.
     settings = {"ServerApp": {"ip": "0.0.0.0", "allow_root": False}, "IdentityProvider": {"token": ""}}  # noqa: S104
     (tmp_path / "config" / "jupyter_server_config.json").write_text(json.dumps(settings))
-    with lab(tmp_path) as (address, process):
+    with serving(tmp_path, "lab") as (address, process):
         found = re.fullmatch(r"http://localhost:(\d+)/lab\?token=([0-9a-f]{48})", address)
         assert found
         port, token = found.groups()

@@ -53,6 +53,8 @@ class Board:
         Which column of the row a field of a role is filled from.
     beside : sequence of ipywidgets.Widget
         What stands beside the table, such as a picture.
+    below : sequence of ipywidgets.Widget
+        What stands below it, before the forms.
     after : callable, optional
         Called after something was done, besides reading the table anew.
 
@@ -72,6 +74,7 @@ class Board:
         *,
         row: Mapping[Role, str],
         beside: Sequence[ipw.Widget] = (),
+        below: Sequence[ipw.Widget] = (),
         after: Callable[[], None] | None = None,
     ) -> None:
         self.host = host
@@ -91,8 +94,8 @@ class Board:
         self.choose.observe(lambda change: self.open(change["new"]), "value")
         table = ipw.VBox([browser.view], layout=ipw.Layout(flex="3 1 560px", min_width="0"))
         top = ipw.HBox([table, *beside], layout=ipw.Layout(flex_flow="row wrap"))
-        below = [ipw.HTML(self._heading()), *([] if host.readonly else [self.choose, self._place])]
-        self.view = ipw.VBox([top, *below])
+        forms = [ipw.HTML(self._heading()), *([] if host.readonly else [self.choose, self._place])]
+        self.view = ipw.VBox([top, *below, *forms])
         self.view.add_class("kvmnb-board")
         guard_keys(self.view)
         browser.on_select(lambda _row: self._fill())

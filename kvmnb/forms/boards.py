@@ -11,13 +11,16 @@ from kvmnb.forms.browse import Browser
 from kvmnb.forms.fields import Entered
 from kvmnb.forms.form import Form
 from kvmnb.forms.goals import Goal, goal_of
+from kvmnb.forms.inside import Inside
 from kvmnb.forms.picture import Picture
 from kvmnb.host import Host
 from kvmnb.notebook.charts import chart_pools
 from kvmnb.planning import create_pool, create_volume, propose_target, remove_pool
+from kvmnb.planning_images import convert_image, create_image, create_overlay
 from kvmnb.storage import actions as act
 from kvmnb.storage.action import Action
 from kvmnb.storage.actions import ACTIONS
+from kvmnb.storage.plan import Plan
 from kvmnb.storage.roles import Role
 
 _POOL_COLUMNS = (
@@ -95,7 +98,9 @@ def volumes(host: Host, pool: str | None = None) -> Board:
 
 
 def guests(host: Host) -> Board:
-    """Make the board of a host's guests: a table, and starting, turning off, defining and forgetting them.
+    """Make the board of a host's guests: a table, how full they are, and every action on them.
+
+    How full their file systems are is read when that is asked for, since it takes its time.
 
     Parameters
     ----------
@@ -114,10 +119,12 @@ def guests(host: Host) -> Board:
         "Undefine": lambda: goal_of(act.UndefineGuest),
     }
     browser = Browser(host.guests, _GUEST_COLUMNS, ("name",), "Guests", read_in_job)
-    return Board(host, browser, tasks, row={Role.GUEST: "name"})
+    inside = Inside(host, lambda: (browser.selected or {}).get("name"))
+    browser.on_select(lambda _row: inside.enable())
+    return Board(host, browser, tasks, row={Role.GUEST: "name"}, below=[inside.view])
 
 
-def action(kind: Callable[..., Action], host: Host, **entered: Entered) -> Form:
+def action(kind: Callable[..., Action | Plan], host: Host, **entered: Entered) -> Form:
     """Make the form of any action, or of any recipe.
 
     Parameters
@@ -139,7 +146,8 @@ def action(kind: Callable[..., Action], host: Host, **entered: Entered) -> Form:
     BadValue
         It is neither.
     """
-    if kind not in {*ACTIONS.values(), create_pool, remove_pool, create_volume}:
+    recipes = {create_pool, remove_pool, create_volume, create_image, create_overlay, convert_image}
+    if kind not in {*ACTIONS.values(), *recipes}:
         raise BadValue(f"{kind!r} is no action", "give the class of one, such as kvmnb.CloneVolume")
     form = Form(goal_of(kind), host)
     unknown = sorted(entered.keys() - form.fields.keys())

@@ -9,19 +9,20 @@ from typing import Any
 
 import pandas as pd
 
-from kvmnb.errors import KvmnbError
-from kvmnb.forms.fields import Entered, Field, Value, fields_of, title_of
+from kvmnb.errors import KvmnbError, NotFound
+from kvmnb.forms.fields import Entered, Field, fields_of, title_of
 from kvmnb.forms.goals import Line, Look, Values, call_text
 from kvmnb.host import Host
 from kvmnb.storage.action import shell_line
 from kvmnb.storage.apply import MakeProgress
+from kvmnb.storage.audit import Deed
 from kvmnb.storage.model import Problem
 
 #: What a call is given: what stands in the form, and what was chosen elsewhere.
 Arguments = Mapping[str, Any]
 
 
-def _nothing() -> Arguments:
+def _nothing() -> Arguments | None:
     return {}
 
 
@@ -50,7 +51,9 @@ class CallGoal:
     problems : callable
         Gives what stands in the way, by what is there now.
     chosen : callable
-        Gives the arguments that are chosen elsewhere than in the form; what it raises stands in the way.
+        Gives the arguments that are chosen elsewhere than in the form; None as long as nothing is.
+    needed : str
+        What is to be chosen there, and where.
     cell : str
         The code around the call, which stands for ``{}``.
     undo : str or None
@@ -68,7 +71,8 @@ class CallGoal:
     words: Callable[[Arguments], str]
     command: Callable[[Arguments], list[str]]
     problems: Callable[[Host, Arguments], Iterable[Problem]] = _unhindered
-    chosen: Callable[[], Arguments] = _nothing
+    chosen: Callable[[], Arguments | None] = _nothing
+    needed: str = ""
     cell: str = "report = {}"
     undo: str | None = None
     changes: bool = False
@@ -84,22 +88,32 @@ class CallGoal:
 
     def look(self, host: Host, values: Values) -> Look:
         """Say what it would do, without doing anything."""
-        arguments = {**self.chosen(), **values}
+        chosen = self.chosen()
+        if chosen is None:
+            return Look((), missing=(self.needed,))
+        arguments = {**chosen, **values}
         line = Line(self.words(arguments), shell_line(self.command(arguments)))
         return Look((line,), tuple(self.problems(host, arguments)), self.undo)
 
+    def _arguments(self, values: Values) -> dict[str, Any]:
+        chosen = self.chosen()
+        if chosen is None:
+            raise NotFound(f"Nothing is chosen: {self.needed} is needed", "choose it, then apply again")
+        return {**chosen, **values}
+
     def run(self, host: Host, values: Values, progress: MakeProgress) -> pd.DataFrame:
-        """Call it."""
+        """Call it, and write that to the audit log."""
         wanted = inspect.signature(self.call).parameters
         extra = {"progress": progress} if "progress" in wanted else {}
         first = (host,) if "host" in wanted else ()
-        return self.call(*first, **self.chosen(), **values, **extra)
+        told = self._arguments(values)
+        with host.noted(Deed(self.name, told, self.words(told), shell_line(self.command(told)))):
+            return self.call(*first, **told, **extra)
 
     def code(self, values: Values) -> str:
         """Write it as a cell of a notebook."""
-        arguments: dict[str, Value] = {**self.chosen(), **values}
         takes_host = "host" in inspect.signature(self.call).parameters
-        return self.cell.format(call_text(self.name, arguments, host=takes_host))
+        return self.cell.format(call_text(self.name, self._arguments(values), host=takes_host))
 
 
 def call_goal(

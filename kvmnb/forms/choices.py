@@ -42,7 +42,7 @@ def choices(field: Field, entered: Mapping[str, Entered], seen: Inventory) -> tu
     """
     if field.choices:
         return field.choices
-    pool = str(entered.get("pool", ""))
+    pool = _pool_of(field, entered)
     there: dict[Role, Callable[[], Iterable[str]]] = {
         Role.POOL: lambda: sorted(seen.pools),
         Role.VOLUME: lambda: sorted(volume.name for volume in _volumes(pool, seen)),
@@ -56,10 +56,16 @@ def choices(field: Field, entered: Mapping[str, Entered], seen: Inventory) -> tu
 
 def hint(field: Field, entered: Mapping[str, Entered], seen: Inventory) -> str:
     """Say what is free, beside a size."""
-    pool = seen.pool(str(entered.get("pool", ""))) if field.role is Role.SIZE else None
+    pool = seen.pool(_pool_of(field, entered)) if field.role is Role.SIZE else None
     if pool is None or pool.available is None:
         return ""
     return f"{format_size(pool.available)} are free in pool {pool.spec.name!r}"
+
+
+def _pool_of(field: Field, entered: Mapping[str, Entered]) -> str:
+    """Give the pool that a field is about: ``source_volume`` is one of ``source_pool``, else of ``pool``."""
+    own = field.name.removesuffix("volume") + "pool"
+    return str(entered.get(own) or entered.get("pool", ""))
 
 
 def _volumes(pool: str, seen: Inventory) -> tuple[Volume, ...]:

@@ -39,7 +39,7 @@ class Draft:
     notes : tuple of str
         What to know before; it stops nothing.
     missing : tuple of str
-        Labels of fields that are still empty.
+        Labels of fields that are still empty, and what is still to be chosen elsewhere.
     word : str
         What must be typed once more, because it cannot be undone; empty where nothing must.
     code : str
@@ -93,6 +93,8 @@ def check_draft(goal: Goal, host: Host, entered: Mapping[str, Entered], word: st
         look = goal.look(host, values)
     except KvmnbError as error:
         return Draft(values, elsewhere=(str(error),))
+    if look.missing:
+        return Draft(values, missing=look.missing)
     refused = [problem for problem in look.problems if problem.severity == "refuse"]
     beside, elsewhere = _placed(refused, goal.fields)
     if goal.changes and host.readonly:

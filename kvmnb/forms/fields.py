@@ -167,7 +167,7 @@ def _told(maker: Callable[..., Any]) -> Mapping[str, str]:
     for documented in documents:
         parsed = docstring_parser.parse(documented.__doc__ or "", docstring_parser.DocstringStyle.NUMPYDOC)
         for each in parsed.params:
-            words = " ".join((each.description or "").split()).replace("``", "")
+            words = " ".join((each.description or "").split()).replace("`", "")
             told |= dict.fromkeys(each.arg_name.split(", "), words)
     return told
 
@@ -175,6 +175,6 @@ def _told(maker: Callable[..., Any]) -> Mapping[str, str]:
 def title_of(maker: Callable[..., Any]) -> str:
     """Give the first sentence of a docstring, without its full stop."""
     parsed = docstring_parser.parse(maker.__doc__ or "", docstring_parser.DocstringStyle.NUMPYDOC)
-    words = " ".join((parsed.short_description or maker.__name__).split()).rstrip(".").replace("``", "")
+    words = " ".join((parsed.short_description or maker.__name__).split()).rstrip(".").replace("`", "")
     goal = words.removeprefix("Plan to ")
     return goal[:1].upper() + goal[1:]

@@ -11,8 +11,9 @@ import pandas as pd
 from kvmnb.errors import KvmnbError
 from kvmnb.forms import view
 from kvmnb.forms.browse import Browser, Done
-from kvmnb.forms.job import Job
 from kvmnb.forms.looking import Where, lines_html, mounted_at, read_folder, read_text
+from kvmnb.forms.running import Running
+from kvmnb.forms.widgets import wide
 from kvmnb.guests.logs import tail_logs
 from kvmnb.host import Host
 from kvmnb.notebook.tables import printable
@@ -48,19 +49,16 @@ class Files:
         self.host = host
         self.where = self._wanted = Where()
         self._callbacks: list[Callable[[], None]] = []
-        self._job: Job[pd.DataFrame] | None = None
-        wide = {"layout": ipw.Layout(width="98%", max_width="640px"), "style": {"description_width": "160px"}}
-        self.guest = ipw.Dropdown(description="guest", options=[("–", "")], value="", **wide)  # noqa: RUF001
-        self.device = ipw.Text(description="device", placeholder="as the guest itself mounts it", **wide)
-        self.path = ipw.Text(description="folder", value="/", continuous_update=False, **wide)
+        self.running = Running(self._enable)
+        self.guest = ipw.Dropdown(description="guest", options=[("–", "")], value="", **wide())  # noqa: RUF001
+        self.device = ipw.Text(description="device", placeholder="as the guest itself mounts it", **wide())
+        self.path = ipw.Text(description="folder", value="/", continuous_update=False, **wide())
         self.list = ipw.Button(description="List", icon="list", button_style="primary")
         self.open = ipw.Button(description="Open folder", icon="folder-open", disabled=True)
         self.up = ipw.Button(description="Up", icon="level-up", disabled=True)
         self.tail = ipw.Button(description="Last lines", icon="file-text", disabled=True)
         self.logs = ipw.Button(description="Logs", icon="stethoscope")
-        self.cancel = ipw.Button(description="Cancel", icon="stop")
-        self.said, self.place, self.text = ipw.HTML(), ipw.HTML(), ipw.HTML()
-        self.running = ipw.HBox([self.said, self.cancel], layout=ipw.Layout(display="none"))
+        self.place, self.text = ipw.HTML(), ipw.HTML()
         self.browser = Browser(self._read, COLUMNS, ("name", "type"), "Files of a guest", self._run)
         self._build()
         self.offer()
@@ -70,7 +68,7 @@ class Files:
         walking = ipw.HBox([self.list, self.open, self.up, self.tail, self.logs])
         walking.layout.flex_flow = "row wrap"
         asked = [self.guest, self.device, self.path]
-        rest = [walking, self.running, self.place, self.browser.view, self.text]
+        rest = [walking, self.running.view, self.place, self.browser.view, self.text]
         self.view = ipw.VBox([head, *asked, *rest])
         self.view.add_class("kvmnb-form")
         self.guest.observe(lambda _change: self.begin(), "value")
@@ -81,7 +79,6 @@ class Files:
         self.up.on_click(lambda _button: self.go(self.where.parent()))
         self.tail.on_click(lambda _button: self._show_lines())
         self.logs.on_click(lambda _button: self._show_logs())
-        self.cancel.on_click(lambda _button: self._stop())
         self.browser.on_select(lambda _row: self._enable())
         self._enable()
 
@@ -110,7 +107,7 @@ class Files:
 
     def go(self, where: Where) -> None:
         """List a folder; where that fails, the table says so and stays where it was."""
-        if self._job is not None or not where.guest:
+        if self.running.busy or not where.guest:
             return
         self._wanted = where
         self.text.value = ""
@@ -123,10 +120,9 @@ class Files:
 
     def begin(self) -> None:
         """Begin anew with what is chosen: nothing of another guest is shown under the name of this one."""
-        if self._job is not None:
-            self._job.cancel()
+        self.running.stop()
         self.where = self._wanted = Where(self.guest.value, self.device.value.strip())
-        self.browser.show(LS.build([]))
+        self.browser.show(LS.empty())
         self.text.value = ""
         self._show_place()
         self._enable()
@@ -142,7 +138,7 @@ class Files:
 
         def end(frame: pd.DataFrame | KvmnbError) -> None:
             if self._wanted != wanted:  # another guest was chosen meanwhile
-                done(LS.build([]))
+                done(LS.empty())
                 return
             if not isinstance(frame, KvmnbError):
                 self.where = wanted
@@ -152,28 +148,9 @@ class Files:
             self._show_place()
 
         if not wanted.guest:
-            done(LS.build([]))
+            done(LS.empty())
             return
-        self._start(read, end, f"Reading {wanted.path!r} of guest {wanted.guest!r}")
-
-    def _start(
-        self, read: Callable[[], pd.DataFrame], end: Callable[[pd.DataFrame | KvmnbError], None], words: str
-    ) -> None:
-        def draw(job: Job[pd.DataFrame]) -> None:
-            if job.outcome == "running":
-                said = "Stopping" if job.cancelling else words
-                self.said.value = f"<span class='kvmnb-text'>{view.words(said)}: {job.state.text()}</span>"
-                return
-            self._job = None
-            self.running.layout.display = "none"
-            self.cancel.disabled = False
-            end(_outcome(job))
-            self._enable()
-
-        self._job = Job(lambda _progress: read(), draw)
-        self.running.layout.display = ""
-        self._enable()
-        self._job.start()
+        self.running.start(lambda _told: read(), end, f"Reading {wanted.path!r} of guest {wanted.guest!r}")
 
     def _show_lines(self) -> None:
         where = self.where.child(self.chosen["name"])
@@ -194,13 +171,7 @@ class Files:
             told = view.problems([str(frame)]) if isinstance(frame, KvmnbError) else lines_html(frame)
             self.text.value = told
 
-        if self._job is None:
-            self._start(read, end, words)
-
-    def _stop(self) -> None:
-        if self._job is not None:
-            self._job.cancel()
-            self.cancel.disabled = True
+        self.running.start(lambda _told: read(), end, words)
 
     def _show_place(self) -> None:
         self.path.unobserve_all("value")
@@ -216,7 +187,7 @@ class Files:
         )
 
     def _enable(self) -> None:
-        busy = self._job is not None
+        busy = self.running.busy
         kind = self.chosen.get("type", "")
         self.list.disabled = self.logs.disabled = busy or not self.guest.value
         self.open.disabled = busy or kind not in {"folder", "link"}
@@ -224,11 +195,3 @@ class Files:
         self.up.disabled = busy or self.where.path == "/"
         for callback in list(self._callbacks):
             callback()
-
-
-def _outcome(job: Job[pd.DataFrame]) -> pd.DataFrame | KvmnbError:
-    if job.error is None and job.result is not None:
-        return job.result
-    if isinstance(job.error, KvmnbError):
-        return job.error
-    return KvmnbError(f"{type(job.error).__name__}: {job.error}", "report it, with what you did")

@@ -18,7 +18,7 @@ from kvmnb.forms.fields import Entered
 from kvmnb.forms.goals import Goal, UndoGoal
 from kvmnb.forms.job import Job
 from kvmnb.forms.keys import guard_keys
-from kvmnb.forms.widgets import FieldWidget
+from kvmnb.forms.widgets import FieldWidget, wide
 from kvmnb.host import Host
 from kvmnb.notebook.tables import show
 from kvmnb.storage.streams import Progress
@@ -71,9 +71,8 @@ class Form:
         self.look()
 
     def _build(self) -> None:
-        width = ipw.Layout(width="98%", max_width="640px")
         self.plan = ipw.HTML()
-        self.word = ipw.Text(layout=width, style={"description_width": "160px"})
+        self.word = ipw.Text(**wide())
         self.word.layout.display = "none"
         self.apply = ipw.Button(description="Apply", button_style="primary", icon="check", disabled=True)
         self.again = ipw.Button(

@@ -24,13 +24,13 @@ from kvmnb.images.compare import compare_formats
 from kvmnb.images.installed import formats as known_formats
 from kvmnb.images.ready import propose_place
 from kvmnb.images.workspace import folder
-from kvmnb.notebook.charts.figure import Chart
 from kvmnb.notebook.charts.sizes import chart_sizes
 from kvmnb.notebook.charts.speed import chart_speed
 from kvmnb.notebook.comparison import about_comparison, show_features, show_sizes, show_speed
 from kvmnb.notebook.tables import show
 from kvmnb.storage.action import shell_line
 from kvmnb.storage.apply import MakeProgress
+from kvmnb.storage.audit import Deed
 from kvmnb.storage.model import Problem
 from kvmnb.storage.roles import Role
 from kvmnb.units import format_size, parse_size
@@ -105,9 +105,12 @@ class FormatsGoal:
 
             yield from stands_in_the_way(room, "where")
 
-    def run(self, _host: Host, values: Values, progress: MakeProgress) -> pd.DataFrame:
+    def run(self, host: Host, values: Values, progress: MakeProgress) -> pd.DataFrame:
         """Measure; where it is cancelled or fails, nothing of it is left."""
-        return compare_formats(**self.arguments(values), progress=progress)
+        told = self.arguments(values)
+        words = f"Compare disk formats in {told['where']!r}"
+        with host.noted(Deed("compare_formats", told, words, shell_line(_command(told)))):
+            return compare_formats(**told, progress=progress)
 
     def code(self, values: Values) -> str:
         """Write it as a cell of a notebook."""
@@ -185,17 +188,9 @@ class FormatsForm:
         about = f"<div>{view.words(about_comparison(comparison))}</div>"
         self.results.value = f"<div class='kvmnb-text'>{about}{told}</div>"
         self.shown.layout.display = ""
-        self.charts.children = tuple(map(picture, (chart_sizes(comparison), chart_speed(comparison))))
-
-
-def picture(chart: Chart) -> ipw.HTML:
-    """Give a chart as an image that says in words what it shows."""
-    data, about = chart._repr_mimebundle_()
-    alt, wide = about["image/png"]["alt"], about["image/png"]["width"]
-    source = f"data:image/png;base64,{data['image/png']}"
-    return ipw.HTML(
-        f"<img src='{source}' alt='{escape(alt, quote=True)}' style='width: {wide}px; max-width: 100%'>"
-    )
+        self.charts.children = tuple(
+            ipw.HTML(chart.html()) for chart in (chart_sizes(comparison), chart_speed(comparison))
+        )
 
 
 def formats(host: Host) -> FormatsForm:

@@ -59,11 +59,14 @@ class Look:
         Refusals and warnings, each with the field that it belongs to.
     undo : str or None
         What would undo it, in words; empty where it cannot be undone, None where there is nothing to undo.
+    missing : tuple of str
+        What is still to be chosen elsewhere than in the form.
     """
 
     lines: tuple[Line, ...]
     problems: tuple[Problem, ...] = ()
     undo: str | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def already(self) -> bool:

@@ -86,7 +86,7 @@ def read_folder(host: Host, where: Where) -> pd.DataFrame:
         As for `kvmnb.ls`; a mount that fails too.
     """
     if not where.guest:
-        return LS.build([])
+        return LS.empty()
     root = mounted_at(where)
     if root is None:
         return ls(host, where.guest, where.path, where.device or None)

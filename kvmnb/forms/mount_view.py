@@ -7,7 +7,6 @@ from typing import Any
 import ipywidgets as ipw
 import pandas as pd
 
-from kvmnb.errors import NotFound
 from kvmnb.forms import view
 from kvmnb.forms.browse import Browser
 from kvmnb.forms.calls import Arguments
@@ -86,10 +85,10 @@ class MountsView:
     def _repr_mimebundle_(self, **how: Any) -> Any:  # noqa: ANN401 - as Jupyter's display calls it
         return self.view._repr_mimebundle_(**how)
 
-    def _chosen_file(self) -> Arguments:
+    def _chosen_file(self) -> Arguments | None:
         where, name = self.files.where, self.files.chosen.get("name")
         if not where.guest or name is None:
-            raise NotFound("Nothing is chosen to be copied", "choose a file or folder in the table above")
+            return None
         return {**where.arguments(), "paths": where.child(name).path}
 
     def _chosen_mount(self) -> str:

@@ -146,23 +146,18 @@ def _mount_problems(host: Host, told: Arguments) -> Iterator[Problem]:
 
 def unmount_goal(chosen: Callable[[], str]) -> CallGoal:
     """Make the goal of unmounting what is chosen in the table of mounts."""
-
-    def path() -> Arguments:
-        if not chosen():
-            raise NotFound("No mount is chosen", "choose one in the table of mounts")
-        return {"path": chosen()}
-
     return call_goal(
         release,
         lambda told: f"Unmount {told['path']}, and wait until the image is complete",
         lambda told: ["guestunmount", str(told["path"])],
         declared=unmount,
         leave_out=("path",),
-        chosen=path,
+        chosen=lambda: {"path": chosen()} if chosen() else None,
+        needed="a mount, chosen in the table of mounts",
     )
 
 
-def copy_out_goal(chosen: Callable[[], Arguments]) -> CallGoal:
+def copy_out_goal(chosen: Callable[[], Arguments | None]) -> CallGoal:
     """Make the goal of copying out of a guest what is chosen in the table of its files."""
     return call_goal(
         copy_out,
@@ -172,6 +167,7 @@ def copy_out_goal(chosen: Callable[[], Arguments]) -> CallGoal:
         _copy_command,
         leave_out=("guest", "paths", "device"),
         chosen=chosen,
+        needed="a file or folder, chosen in the table of files",
         problems=_copy_problems,
     )
 

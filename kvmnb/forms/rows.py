@@ -19,7 +19,7 @@ USE = "use"
 _SHORT = 16
 
 #: Why a row is not whole; shown where any is not.
-_WHY = ("status", "problem")
+_WHY = ("status", "problem", "reason")
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def rows(frame: pd.DataFrame, columns: Sequence[str]) -> Rows:
     -------
     Rows
         Sizes are text with units, and sorted as the numbers that they are; names are text whatever is in
-        them. ``use`` is added where both capacity and allocation are shown, ``status`` and ``problem`` where
-        a row could not be read.
+        them. ``use`` is added where capacity and either allocation or used are shown, ``status`` and why
+        where a row could not be read.
 
     Raises
     ------
@@ -95,13 +95,14 @@ def rows(frame: pd.DataFrame, columns: Sequence[str]) -> Rows:
     texts = show(frame[named], named, bars=False)
     cells = {name: [escape(text) for text in texts.texts[name]] for name in named}
     places = {name: _places(list(frame[name])) for name in named}
-    if {"capacity", "allocation"} <= set(columns):
-        shares = [_share(c, a) for c, a in zip(frame["capacity"], frame["allocation"], strict=True)]
-        at = named.index("allocation") + 1
+    taken = next((name for name in ("allocation", "used") if {"capacity", name} <= set(columns)), None)
+    if taken is not None:
+        shares = [_share(c, a) for c, a in zip(frame["capacity"], frame[taken], strict=True)]
+        at = named.index(taken) + 1
         named.insert(at, USE)
         cells[USE], places[USE] = [_bar(share) for share in shares], _places(shares)
-    made = pd.DataFrame({"": [""] * len(frame)}, dtype="object")
-    made = made.assign(**{name: cells[name] for name in named})
+    shown = {"": [""] * len(frame), **{name: cells[name] for name in named}}
+    made = pd.DataFrame(shown, dtype="object")  # pandas would take names that are not UTF-8 for an error
     made = made.assign(**{f"order of {name}": places[name] for name in named})
     return Rows(made, tuple(name for name in named if name in texts.right), tuple(named))
 

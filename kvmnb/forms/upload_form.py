@@ -82,8 +82,7 @@ class UploadGoal:
         pool, name, file = (str(values[key]) for key in ("pool", "name", "file"))
         if "\0" in file:
             raise BadValue(f"{file!r} is no path: it holds a NUL", "give the path of a file")
-        size = _size(file)
-        create = CreateVolume(pool, name, max(1, -(-size // _SECTOR)) * _SECTOR, "raw")
+        create = CreateVolume(pool, name, _capacity(file), "raw")
         title = f"Upload {Path(file).name!r} as volume {name!r} of pool {pool!r}"
         return host.plan(create, UploadVolume(pool, name, file, confirm=name), title=title)
 
@@ -130,7 +129,7 @@ class UploadGoal:
     def code(self, values: Values) -> str:
         """Write it as a cell of a notebook."""
         told = {key: values[key] for key in ("pool", "name")}
-        size = max(1, -(-_size(str(values["file"])) // _SECTOR)) * _SECTOR
+        size = _capacity(str(values["file"]))
         create = call_text("CreateVolume", {**told, "capacity": size, "format": "raw"}, host=False)
         written = {**told, "file": values["file"], "confirm": values["name"]}
         upload = call_text("UploadVolume", written, host=False)
@@ -180,6 +179,11 @@ def _size(file: str) -> int:
         return Path(file).stat().st_size
     except (OSError, ValueError):  # a NUL in the path
         return 0
+
+
+def _capacity(file: str) -> int:
+    """Give the size of a volume that holds a file: whole sectors, at least one."""
+    return max(1, -(-_size(file) // _SECTOR)) * _SECTOR
 
 
 def _placed(problem: Problem) -> Problem:

@@ -25,6 +25,12 @@ _PLACEHOLDERS = {
 }
 
 
+def wide() -> dict[str, Any]:
+    """Give the look of a field that is as wide as a form, with room for its label."""
+    layout = ipw.Layout(width="98%", max_width="640px")
+    return {"layout": layout, "style": {"description_width": "160px"}}
+
+
 class FieldWidget:
     """The widget of one field.
 
@@ -113,11 +119,7 @@ class FieldWidget:
 
 def _input(field: Field) -> ipw.ValueWidget:
     # The description is the input's label in HTML too, so that a screen reader says it.
-    common = {
-        "description": field.label,
-        "style": {"description_width": "160px"},
-        "layout": ipw.Layout(width="98%", max_width="640px"),
-    }
+    common = {"description": field.label, **wide()}
     if field.flag:
         return ipw.Checkbox(value=bool(field.initial), indent=True, **common)
     if field.choices or field.role in CHOSEN:

@@ -118,8 +118,9 @@ def tail_mounted(root: Path, path: str, lines: int = 20) -> pd.DataFrame:
     answer: Answer = {"log": guest_path(path), "status": "no file"}
     if file.is_file():
         with file.open("rb") as opened:
-            opened.seek(max(0, file.stat().st_size - _TAIL))
-            answer |= {"status": "ok", "text": os.fsdecode(opened.read(_TAIL))}
+            start = max(0, file.stat().st_size - _TAIL)
+            opened.seek(start)
+            answer |= {"status": "ok", "start": start, "text": os.fsdecode(opened.read(_TAIL))}
     told = ({**row, "guest": None, "source": "mount"} for row in _rows(answer, [], lines))
     return LOGS.build(told, guest=None, device=None, read_at=time.time_ns())
 

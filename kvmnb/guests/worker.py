@@ -29,6 +29,9 @@ _FINDING = 20.0
 #: No fstab is larger; what is larger was made to be read for long.
 _LARGEST_TEXT = 1 << 20
 
+#: How libguestfs begins the name of a subvolume of btrfs: then its device, a slash, and what btrfs calls it.
+_SUBVOLUME = "btrfsvol:"
+
 
 def say(event: str, **told: object) -> None:
     """Write one line."""
@@ -83,14 +86,29 @@ def stack(handle: guestfs.GuestFS) -> dict[str, list[str]]:
     """Give for each logical volume what it lies on, nearest first: its group, then partitions or disks."""
     attempt(handle.lvm_scan, True)  # the appliance can have started before it had seen every disk
     volumes, _ = attempt(handle.lvs)
-    physical, _ = attempt(handle.pvs_full)
-    by_uuid = {one["pv_uuid"].replace("-", ""): one["pv_name"] for one in physical or ()}
+    # Not by pvs_full: it gives the kernel's names, which need not be those that libguestfs gives and takes.
+    physical, _ = attempt(handle.pvs)
+    by_uuid = {(attempt(handle.pvuuid, one)[0] or "").replace("-", ""): one for one in physical or ()}
     found: dict[str, list[str]] = {}
     for volume in volumes or ():
         group = volume.rpartition("/")[0]
         uuids, _ = attempt(handle.vgpvuuids, group.removeprefix("/dev/"))
         found[volume] = [group, *(by_uuid.get(uuid.replace("-", ""), "") for uuid in uuids or ())]
     return found
+
+
+def device_of(handle: guestfs.GuestFS, mountable: str) -> str:
+    """Give the device of a file system, of which btrfs has several on one.
+
+    Not by mountable_device: where the kernel has found the disks in another order than they were given, it
+    gives the kernel's name, which means another disk to every other call.
+    """
+    if not mountable.startswith(_SUBVOLUME):
+        return mountable
+    rest = mountable.removeprefix(_SUBVOLUME)
+    known = [one for call in (handle.list_devices, handle.list_partitions, handle.lvs) for one in call()]
+    fitting = [one for one in known if rest.startswith(f"{one}/")]
+    return max(fitting, key=len, default=rest)
 
 
 def canonical(handle: guestfs.GuestFS, device: str) -> str:
@@ -222,8 +240,7 @@ def filesystems(handle: guestfs.GuestFS) -> Iterator[_Row]:
     # A volume that lies on a missing disk too is sometimes counted among them, and sometimes not.
     kinds |= {one: "unknown" for one in stacked if one not in kinds and not whole(stacked[one])}
     for mountable, kind in kinds.items():
-        device, _ = attempt(handle.mountable_device, mountable)
-        device = device or mountable
+        device = device_of(handle, mountable)
         row: _Row = {"filesystem": mountable, "device": canonical(handle, device), "type": kind}
         row["parents"] = [canonical(handle, one) for one in stacked.get(device, [])]
         row["incomplete"] = not whole(row["parents"])

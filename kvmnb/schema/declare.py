@@ -56,13 +56,12 @@ class Column:
             times = [unknown if value is None else value for value in values]
             index = pd.DatetimeIndex(np.array(times, "datetime64[ns]"), tz="UTC")
             return cast("pd.Series[Any]", pd.Series(index))
+        if self.dtype == "string":
+            # Not pyarrow's, pandas' choice where that is installed: it refuses names that are not UTF-8.
+            return pd.Series(values, dtype=pd.StringDtype("python"))
         if self.dtype == "texts":  # pandas keeps None as it is among objects
             values = [pd.NA if value is None else value for value in values]
-        dtype: Any = _PANDAS[self.dtype]
-        if self.dtype == "string":
-            # Python's own, also where pyarrow is installed: a name that is not UTF-8 has no place in Arrow's.
-            dtype = pd.StringDtype("python")
-        return cast("pd.Series[Any]", pd.Series(values, dtype=dtype))
+        return cast("pd.Series[Any]", pd.Series(values, dtype=cast("Any", _PANDAS[self.dtype])))
 
     def describe(self) -> str:
         """Its line in a docstring's list of columns."""

@@ -7,6 +7,8 @@ import json
 import os
 import time
 import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,34 @@ def user_name() -> str:
 
 
 @dataclass(frozen=True)
+class Deed:
+    """What is written down of something that is done.
+
+    Parameters
+    ----------
+    action : str
+        The name of the action, or of the kit's function.
+    fields : mapping
+        What it was given.
+    what : str
+        What it does, in words.
+    command : str
+        The line that an operator would type.
+    """
+
+    action: str
+    fields: Mapping[str, Any]
+    what: str
+    command: str
+
+    @classmethod
+    def of(cls, action: Action) -> Deed:
+        """Give what is written down of an action."""
+        told = asdict(action)  # type: ignore[call-overload]
+        return cls(type(action).__name__, told, action.describe(), shell_line(action.command()))
+
+
+@dataclass(frozen=True)
 class Audit:
     """The log of one host's changes.
 
@@ -55,8 +85,8 @@ class Audit:
     host: str
     uri: str
 
-    def intent(self, action: Action) -> str:
-        """Write that an action is about to be run.
+    def intent(self, action: Action | Deed) -> str:
+        """Write that something is about to be done.
 
         Returns
         -------
@@ -67,21 +97,33 @@ class Audit:
         self._write(identity, "intent", action)
         return identity
 
-    def outcome(self, identity: str, event: str, action: Action, error: str | None = None) -> None:
-        """Write what became of an action."""
+    def outcome(self, identity: str, event: str, action: Action | Deed, error: str | None = None) -> None:
+        """Write what became of it."""
         self._write(identity, event, action, error)
 
-    def _write(self, identity: str, event: str, action: Action, error: str | None = None) -> None:
+    @contextmanager
+    def noted(self, deed: Deed) -> Iterator[None]:
+        """Write what is about to be done, and what became of it."""
+        identity = self.intent(deed)
+        try:
+            yield
+        except BaseException as error:
+            self.outcome(identity, "failed", deed, str(error) or type(error).__name__)
+            raise
+        self.outcome(identity, "done", deed)
+
+    def _write(self, identity: str, event: str, action: Action | Deed, error: str | None = None) -> None:
+        deed = action if isinstance(action, Deed) else Deed.of(action)
         line = {
             "time": time.time_ns(),
             "user": user_name(),
             "host": self.host,
             "uri": self.uri,
             "event": event,
-            "action": type(action).__name__,
-            "fields": asdict(action),  # type: ignore[call-overload]
-            "what": action.describe(),
-            "command": shell_line(action.command()),
+            "action": deed.action,
+            "fields": deed.fields,
+            "what": deed.what,
+            "command": deed.command,
             "error": error,
             "id": identity,
         }

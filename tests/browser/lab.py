@@ -271,6 +271,12 @@ class Runbook:
         """Select the one code cell whose source contains a text, as a click beside it does."""
         self.cell(source).locator(".jp-Cell-inputArea .jp-InputPrompt").click()
 
+    def run_cell(self, source: str) -> Locator:
+        """Run the one code cell whose source contains a text; give what stands below it."""
+        self.select(source)
+        self.page.keyboard.press("Control+Enter")
+        return self.output(source)
+
     def replace(self, source: str, old: str, new: str) -> None:
         """Edit the one code cell whose source contains a text."""
         lines = self.cell(source).locator(".cm-line").all_text_contents()

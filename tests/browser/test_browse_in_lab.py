@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.contrast import CONTRAST, READABLE
 from tests.browser.lab import Lab, Runbook
+from tests.browser.sheet import write_notebook
 from tests.daemon import Daemon
 
 _FEW = "few = Browser("
@@ -47,13 +47,9 @@ _SOON = 10
 @pytest.fixture(scope="module", name="opened")
 def _opened(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runbook]:
     base = tmp_path_factory.mktemp("browse")
-    notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
-        cells=[nbformat.v4.new_code_cell(source) for source in _CELLS],  # type: ignore[no-untyped-call]
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    nbformat.write(notebook, base / "browse.ipynb")  # type: ignore[no-untyped-call]
-    with Lab(daemon, base) as lab, lab.open(str(base / "browse.ipynb"), width=1200, height=1000) as runbook:
-        _run(runbook, "import ipywidgets")
+    file = write_notebook(base / "browse.ipynb", _CELLS)
+    with Lab(daemon, base) as lab, lab.open(str(file), width=1200, height=1000) as runbook:
+        runbook.run_cell("import ipywidgets")
         runbook.wait_until_idle()
         yield runbook
 
@@ -68,14 +64,8 @@ def runbook(opened: Runbook) -> Iterator[Runbook]:
     assert opened.page.evaluate("window.hacked") is None
 
 
-def _run(runbook: Runbook, source: str) -> Locator:
-    runbook.select(source)
-    runbook.page.keyboard.press("Control+Enter")
-    return runbook.output(source)
-
-
 def _open(runbook: Runbook, source: str) -> Locator:
-    area = _run(runbook, source)
+    area = runbook.run_cell(source)
     expect(area.get_by_role("grid")).to_be_visible()
     runbook.wait_until_idle()
     return area
@@ -145,7 +135,7 @@ def test_sizes_are_sorted_as_numbers_and_names_are_found_as_text(runbook: Runboo
 
 def test_thousands_of_rows_come_soon_and_are_searched_and_sorted(runbook: Runbook) -> None:
     began = time.monotonic()
-    area = _run(runbook, _MANY)
+    area = runbook.run_cell(_MANY)
     _rows(area).first.wait_for()
     first = time.monotonic() - began
     print(f"5,000 rows: the first after {first:.2f} s")  # noqa: T201

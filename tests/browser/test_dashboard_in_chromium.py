@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 import kvmnb
 from tests.browser.lab import BROWSER, CHROMIUM, OUTPUT
 from tests.daemon import Daemon
-from tests.dashboard import dashboard
 from tests.plugin import notebook_environment
+from tests.serving import serving
 from tests.storage.builders import Site
 
 _PATIENCE = 60_000
@@ -51,7 +51,7 @@ def test_the_dashboard_opens_with_the_token_alone(
     page.on("response", lambda answer: answered.append(answer.url))
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     words = ["--write"] if write else []
-    with dashboard(tmp_path, *words, env=_environment(site.daemon)) as (address, _):
+    with serving(tmp_path, "dashboard", *words, env=_environment(site.daemon)) as (address, _):
         origin = address.partition("?")[0]
         page.goto(origin)
         expect(page.get_by_label("Password or token")).to_be_visible()
@@ -61,7 +61,7 @@ def test_the_dashboard_opens_with_the_token_alone(
         pools = page.get_by_role("grid", name="Storage pools")
         expect(pools).to_contain_text(site.pool)
         expect(page.get_by_role("grid", name="Volumes")).to_be_visible()
-        expect(page.get_by_role("grid", name="Guests")).to_be_visible()
+        expect(page.get_by_role("grid", name="Guests", exact=True)).to_be_visible()
         expect(page.get_by_role("img", name="How full 1 storage pool is")).to_be_visible()
         how = "for reading and changing" if write else "for reading only"
         expect(page.get_by_text(re.compile(f"^Host .* {how}$"))).to_be_visible()

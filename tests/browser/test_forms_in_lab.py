@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 import kvmnb
 from tests.browser.contrast import CONTRAST, READABLE
 from tests.browser.lab import Lab, Runbook
+from tests.browser.sheet import Sheet, write_notebook
 from tests.daemon import Daemon
 from tests.storage.builders import MIB, Site, define_guest, file_disk
 
@@ -47,43 +48,6 @@ _ACTIONS = (
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A form below its cell, and what an operator does with it."""
-
-    area: Locator
-
-    def field(self, label: str) -> Locator:
-        """Give a field by its label, as a screen reader would."""
-        return self.area.get_by_label(label, exact=True)
-
-    def button(self, name: str) -> Locator:
-        """Give the first button of a name: that of the form rather than of its undo."""
-        return self.area.get_by_role("button", name=name).first
-
-    def type(self, label: str, text: str) -> None:
-        """Type a text in place of what stands in a field."""
-        self.field(label).fill("")
-        self.field(label).press_sequentially(text)
-
-    @property
-    def problem(self) -> Locator:
-        """All problems that are shown."""
-        return self.area.locator(".kvmnb-problem")
-
-    def shows(self, *problems: str) -> None:
-        """Wait until these problems and no others are shown."""
-        if problems:
-            expect(self.problem).to_contain_text(list(problems))
-        expect(self.problem).to_have_count(len(problems))
-
-    def apply(self) -> None:
-        """Click Apply once it is enabled, and wait for the end."""
-        expect(self.button("Apply")).to_be_enabled()
-        self.button("Apply").click()
-        expect(self.area.get_by_text("✓ Done.").first).to_be_visible()
-
-
-@dataclass(frozen=True)
 class Desk:
     """A notebook with forms, open in JupyterLab, at the tests' daemon."""
 
@@ -95,15 +59,9 @@ class Desk:
         """The browser's page."""
         return self.runbook.page
 
-    def run(self, source: str) -> Locator:
-        """Run the cell whose source contains a text, as it is selected; give what stands below it."""
-        self.runbook.select(source)
-        self.page.keyboard.press("Control+Enter")
-        return self.runbook.output(source)
-
     def open(self, action: str) -> Sheet:
         """Open the form of an action anew."""
-        area = self.run(_form(action))
+        area = self.runbook.run_cell(_form(action))
         expect(area.locator(".kvmnb-form")).to_have_count(1)
         expect(area.get_by_text("Still needed")).to_be_visible()
         return Sheet(area)
@@ -131,12 +89,7 @@ def opened(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         _SETUP,
     ]
     sources = ["\n".join(setup), *map(_form, _ACTIONS), _COUNT]
-    common: dict[str, object] = {"cell_type": "code", "outputs": [], "metadata": {}, "execution_count": None}
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [{**common, "source": text, "id": str(number)} for number, text in enumerate(sources)]
-    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    file = base / "forms.ipynb"
-    file.write_text(json.dumps(notebook))
+    file = write_notebook(base / "forms.ipynb", sources)
     with Lab(daemon, base) as lab, lab.open(str(file), width=1200, height=1000) as runbook:
         yield runbook
 
@@ -145,7 +98,7 @@ def opened(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def desk(opened: Runbook, clean_daemon: Daemon) -> Iterator[Desk]:
     """Give the open notebook with a host that has just been opened; no test may leave an error behind."""
     made = Desk(opened, clean_daemon)
-    made.run(_SETUP)
+    opened.run_cell(_SETUP)
     opened.wait_until_idle()
     yield made
     assert opened.failures == []
@@ -337,14 +290,15 @@ def test_long_work_leaves_the_kernel_free_survives_a_reload_and_can_be_cancelled
     expect(sheet.button("Apply")).to_be_enabled()
     sheet.button("Apply").click()
     expect(sheet.area).to_contain_text("of 1 GiB")
-    expect(desk.run(_COUNT)).to_contain_text("42 from the kernel")
+    expect(desk.runbook.run_cell(_COUNT)).to_contain_text("42 from the kernel")
     expect(sheet.button("Cancel")).to_be_visible()
     before = sheet.area.inner_text()
     sheet.area.scroll_into_view_if_needed()
     desk.runbook.picture("form_progress")
     expect(sheet.area).not_to_have_text(before)
     expect(sheet.button("Cancel")).to_be_visible()
-    desk.runbook.choose("File", "Save Notebook")
+    with desk.page.expect_response(lambda answer: answer.request.method == "PUT"):
+        desk.runbook.choose("File", "Save Notebook")
     desk.page.reload()
     desk.runbook.wait_until_idle()
     desk.runbook.select(_form("DownloadVolume"))  # what is out of sight may not be drawn

@@ -69,7 +69,10 @@ def test_what_a_call_refuses_stands_beside_its_field(made_up: Host) -> None:
 
 def test_what_is_not_chosen_stands_in_the_way(made_up: Host) -> None:
     draft = check_draft(unmount_goal(lambda: ""), made_up, {})
-    assert draft.elsewhere == ("No mount is chosen. Choose one in the table of mounts.",)
+    assert draft.missing == ("a mount, chosen in the table of mounts",)
+    assert (draft.ready, draft.elsewhere) == (False, ())
+    with pytest.raises(kvmnb.KvmnbError, match="Nothing is chosen"):
+        unmount_goal(lambda: "").run(made_up, {}, lambda _words: lambda _done, _total: None)
 
 
 def test_copying_what_has_a_hostile_name(made_up: Host, tmp_path: Path) -> None:
@@ -130,6 +133,9 @@ def test_the_last_lines_of_a_mounted_file(tmp_path: Path) -> None:
     assert "&lt;img" in lines_html(frame)
     assert "there is nothing in it" in lines_html(tail_mounted(root, "/var/empty"))
     assert "it is no file" in lines_html(tail_mounted(root, "/var"))
+    (root / "var/long").write_text("".join(f"{number:07}\n" for number in range(200_000)))
+    # Only the end of it is read, and the line that it begins within is left out.
+    assert tail_mounted(root, "/var/long", 200_000)["line"].str.fullmatch("[0-9]{7}").all()
     with pytest.raises(kvmnb.KvmnbError, match="There is no"):
         tail_mounted(root, "/var/link")
 

@@ -9,17 +9,20 @@ from typing import Annotated, Any, cast
 
 import pytest
 
-from kvmnb import planning
+from kvmnb import planning, planning_images
 from kvmnb.errors import BadValue
 from kvmnb.forms.fields import Field, fields_of, title_of
 from kvmnb.storage.actions import ACTIONS, CloneVolume, CreateVolume, DefinePool, ResizeVolume
 from kvmnb.storage.roles import PoolName, Role
 
-#: The functions of `kvmnb.planning` that give a plan.
+#: The functions that give a plan.
 RECIPES: dict[str, Callable[..., Any]] = {
     name: made
-    for name, made in inspect.getmembers(planning, inspect.isfunction)
-    if made.__module__ == planning.__name__ and made.__annotations__["return"] == "Plan"
+    for module in (planning, planning_images)
+    for name, made in inspect.getmembers(module, inspect.isfunction)
+    if made.__module__ == module.__name__
+    and made.__annotations__["return"] == "Plan"
+    and not name.startswith("_")
 }
 MAKERS: dict[str, Callable[..., Any]] = {**ACTIONS, **RECIPES}
 

@@ -10,6 +10,7 @@ import pytest
 
 import kvmnb
 from kvmnb.errors import KvmnbError
+from kvmnb.forms.boards import action
 from kvmnb.forms.form import Form
 from kvmnb.forms.goals import goal_of
 from kvmnb.host import Host, connect
@@ -74,6 +75,19 @@ def test_the_code_does_the_same(site: Site) -> None:
     assert form.draft.look is not None
     assert form.draft.look.already
     assert "State:          running" in site.daemon.virsh("pool-info", "--pool", site.pool)
+
+
+def test_an_image_is_made_on_a_volume_that_is_chosen_by_its_own_pool(site: Site) -> None:
+    site.running().volume("base.qcow2")
+    form = action(kvmnb.create_overlay, site.host, pool=site.pool, volume="top.qcow2")
+    assert "The image to take was said not at all" in shown(form)
+    enter(form, backing_pool=site.pool)
+    assert "base.qcow2" in dict(form.fields["backing_volume"].input.options)
+    enter(form, backing_volume="base.qcow2")
+    form.apply.click()
+    assert "✓ Done" in form.result.value
+    (top,) = site.host.volumes(site.pool).set_index("name").loc[["top.qcow2"]].to_dict("records")
+    assert top["backing_path"].endswith("base.qcow2")
 
 
 def test_one_in_use_is_not_deleted_and_the_guest_is_named(site: Site) -> None:

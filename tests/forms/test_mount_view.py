@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
 
+import pandas as pd
 import pytest
 
 import kvmnb
+from kvmnb.forms.inside import Inside
 from kvmnb.forms.job import Job
 from kvmnb.forms.mount_view import MountsView, mounts
 from kvmnb.forms.mounting import hold, release
 from kvmnb.forms.rows import rows
+from tests.forms.filling import in_a_loop, until
 from tests.guests import tree
 from tests.guests.conftest import house, images
 from tests.guests.house import House
@@ -57,6 +60,41 @@ def test_without_a_mount(shown: MountsView, house: House, tmp_path: Path) -> Non
     assert shown.copy_out.draft.ready
     shown.copy_out.run()
     assert (tmp_path / "hostname").read_text() == "vm1.example\n"
+    assert house.sums() == before
+    noted = house.host.audit()
+    assert list(noted["event"]) == ["intent", "done"]
+    assert noted["command"].iloc[0] == f"virt-copy-out -d vm1 /etc/hostname {tmp_path}"
+
+
+def test_how_full_the_guests_are(house: House) -> None:
+    house.guest("vm1")
+    before = house.sums()
+    chosen: list[str | None] = [None]
+    inside = Inside(house.host, lambda: chosen[0])
+
+    async def main() -> None:
+        inside.browser.button.click()
+        assert inside.running.busy
+        await until(lambda: "0 of 1 guests" in inside.running.said.value)
+        assert inside.browser.button.disabled
+        inside.running.cancel.click()
+        await until(lambda: not inside.running.busy)
+        assert "It was cancelled" in inside.browser.said.value
+        assert inside.browser.frame.empty
+        assert not inside.browser.button.disabled
+        assert inside.one.disabled
+        chosen[0] = "vm1"
+        inside.enable()
+        inside.one.click()
+        await until(lambda: not inside.running.busy, 120)
+
+    in_a_loop(main())
+    pd.testing.assert_frame_equal(
+        inside.browser.frame.drop(columns=["source", "read_at"]),
+        house.host.df("vm1").drop(columns=["source", "read_at"]),
+    )
+    shown = rows(inside.browser.frame, ("guest", "capacity", "used"))
+    assert "use" in shown.columns
     assert house.sums() == before
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +17,17 @@ from tests.guests.house import House, make_images
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of the images; never write to them."""
-    folder = tmp_path_factory.mktemp("images")
-    make_images(folder)
+    """Give the folder of the images, made once for all processes of a run; never write to them."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder, made = shared / "images", shared / "images.made"
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # another could not make them
+            folder.mkdir()
+            make_images(folder)
+            made.touch()
     return folder
 
 

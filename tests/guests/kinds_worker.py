@@ -9,8 +9,11 @@ import guestfs
 
 MIB = 1 << 20
 
-#: Sizes of the disks, in MiB, in the order of the appliance's sda, sdb …
+#: Sizes of the disks, in MiB.
 SIZES = {"mbr": 800, "gpt": 512, "whole": 48, "pv1": 400, "pv2": 400, "luks": 64}
+
+#: Their labels, of letters alone: a busy kernel may find another disk first, and call it sda.
+LABELS = dict(zip(SIZES, ("mbr", "gpt", "whole", "pva", "pvb", "luks"), strict=True))
 
 
 def _partitions(handle: guestfs.GuestFS, disk: str, table: str, *lengths: int) -> None:
@@ -37,9 +40,9 @@ def main(folder: Path) -> None:
         path = folder / f"{name}.raw"
         with path.open("wb") as file:
             file.truncate(size * MIB)
-        handle.add_drive(str(path), format="raw")
+        handle.add_drive(str(path), format="raw", label=LABELS[name])
     handle.launch()
-    mbr, gpt, whole, pv1, pv2, luks = handle.list_devices()
+    mbr, gpt, whole, pv1, pv2, luks = (f"/dev/disk/guestfs/{label}" for label in LABELS.values())
     _partitions(handle, mbr, "mbr", 64, 350, 32, 64)
     handle.mkfs("ext4", f"{mbr}1", label="data, and more")
     handle.mkfs("xfs", f"{mbr}2")

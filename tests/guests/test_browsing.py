@@ -14,6 +14,7 @@ import kvmnb
 from kvmnb.errors import BadValue, NoFuse, NotFound, ReadOnly, Refused
 from kvmnb.guests import copying, fuse
 from kvmnb.programs import find
+from tests.daemon import program
 from tests.guests import journal, tree
 from tests.guests.house import House
 
@@ -240,11 +241,11 @@ def test_a_guest_without_room_stays_as_it_was(house: House, tmp_path: Path) -> N
     with pytest.raises(Refused, match=r"no room at / in guest small: .*Free some space"):
         kvmnb.copy_in(house.host, "small", tmp_path / "large", "/", "/dev/sda")
     listed = subprocess.check_output(
-        ["debugfs", "-R", "ls -p /", image], stderr=subprocess.DEVNULL, text=True
+        [program("debugfs", "e2fsprogs"), "-R", "ls -p /", image], stderr=subprocess.DEVNULL, text=True
     )
     names = {line.split("/")[5] for line in listed.splitlines() if line}
     assert names == {".", "..", "lost+found", "note"}
-    subprocess.run(["e2fsck", "-fn", image], check=True, capture_output=True)
+    subprocess.run([program("e2fsck", "e2fsprogs"), "-fn", image], check=True, capture_output=True)
 
 
 def test_a_name_that_differs_in_case_alone_is_not_replaced(house: House, tmp_path: Path) -> None:

@@ -94,7 +94,9 @@ def _leave_in_a_fork(root: Path) -> None:
 @contextmanager
 def _copy_of_mounts(root: Path) -> Iterator[None]:
     """Have a process whose mount namespace is its own, and has a copy of a mount, as a container may."""
-    command = ["unshare", "--mount", "--propagation=private", "sleep", "600"]
+    # Without being root only in a user namespace of one's own.
+    own = [] if os.geteuid() == 0 else ["--map-root-user"]
+    command = ["unshare", *own, "--mount", "--propagation=private", "sleep", "600"]
     with subprocess.Popen(command) as other:
         while not guard.mounted(str(root), str(other.pid)) or list(holders.elsewhere(str(root))) == []:
             time.sleep(0.02)

@@ -155,10 +155,9 @@ class Chart(Figure):
 
     def html(self) -> str:
         """Give the picture as HTML, with its words for readers who cannot see it."""
-        picture = base64.b64encode(self._png()).decode()
-        wide = round(self.get_figwidth() * DPI)
-        how = f"style='width: {wide}px; max-width: 100%; height: auto'"
-        return f"<img alt='{escape(self.alt)}' {how} src='data:image/png;base64,{picture}'>"
+        data, about = self._repr_mimebundle_()
+        how = f"style='width: {about['image/png']['width']}px; max-width: 100%; height: auto'"
+        return f"<img alt='{escape(self.alt)}' {how} src='data:image/png;base64,{data['image/png']}'>"
 
     def _png(self) -> bytes:
         """Draw it, in a palette of its few colours: a third of the size, and notebooks keep every picture."""

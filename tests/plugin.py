@@ -55,6 +55,20 @@ _STORES = {
     "test_tidying.py",
 }
 
+#: Modules that draw many charts, wait for programs and threads, or try many inputs, which takes seconds.
+_SLOW = {
+    "test_any_input.py",
+    "test_dashboard.py",
+    "test_doctor.py",
+    "test_doctor_lacks.py",
+    "test_ending.py",
+    "test_fleet.py",
+    "test_history.py",
+    "test_job.py",
+    "test_programs.py",
+    *(path.name for path in (_HERE / "notebook").glob("test_chart*.py")),
+}
+
 #: Modules whose tests start appliances of libguestfs or guests, which takes many seconds.
 _APPLIANCES = {
     "test_agent.py",
@@ -106,6 +120,13 @@ class Ground:
 _GROUND = pytest.StashKey[Ground]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Have a choice of tests that are done within seconds."""
+    parser.addoption(
+        "--quick", action="store_true", help="only what needs no daemon, image, kernel, browser or waiting"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let notebooks run in this environment and be compared as the tests' own file says."""
     option = config.option
@@ -114,6 +135,22 @@ def pytest_configure(config: pytest.Config) -> None:
         option.nbval_current_env = option.nbval_kernel_name is None
         if option.nbval_sanitize_with is None:
             option.nbval_sanitize_with = str(_HERE / "nbval.cfg")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even load the modules that are not quick: that alone takes seconds."""
+    if not config.getoption("quick"):
+        return None
+    slow = collection_path.name in _KERNELS | _IMAGES | _STORES | _SLOW | _APPLIANCES
+    return slow or collection_path == _HERE / "browser" or None
+
+
+@pytest.hookimpl(trylast=True)  # when all are marked
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the other tests that are not quick: those that use the daemon."""
+    if config.getoption("quick"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("daemon")])
+        items[:] = [item for item in items if not item.get_closest_marker("daemon")]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -130,6 +167,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("images")
     if item.path.name in _STORES:
         item.add_marker("stores")
+    if item.path.name in _SLOW:
+        item.add_marker("slow")
     if item.path.name in _APPLIANCES:
         item.add_marker("appliance")
         item.add_marker(pytest.mark.timeout(900))  # under emulation, beside others

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: What a store holds, said here since what declares it takes a second to load.
-_FRAMES = ("pools", "volumes", "guests", "disks", "df", "usage", "orphans", "overcommit", "samples")
+_FRAMES = (
+    "pools",
+    "volumes",
+    "guests",
+    "disks",
+    "filesystems",
+    "df",
+    "usage",
+    "orphans",
+    "overcommit",
+    "samples",
+)
 
 
 def add(

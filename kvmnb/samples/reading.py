@@ -53,8 +53,8 @@ def history(
     Parameters
     ----------
     frame : str
-        ``pools``, ``volumes``, ``guests``, ``disks``, ``df``, ``usage``, ``orphans``, ``overcommit``, or
-        ``samples`` for the samples themselves.
+        ``pools``, ``volumes``, ``guests``, ``disks``, ``filesystems``, ``df``, ``usage``, ``orphans``,
+        ``overcommit``, or ``samples`` for the samples themselves.
     store : str or Path, optional
         The store's folder; where `sample` puts it without one.
     since, until : str, datetime or timedelta, optional

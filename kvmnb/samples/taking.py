@@ -19,6 +19,7 @@ from kvmnb.samples.store import Partition, Store, new_id
 from kvmnb.schema import (
     DF,
     DISKS,
+    FILESYSTEMS,
     GUESTS,
     ORPHANS,
     OVERCOMMIT,
@@ -50,6 +51,7 @@ TAKEN: tuple[tuple[Frame, _Make], ...] = (
     (VOLUMES, lambda seen, _contents: frames.volumes(seen)),
     (GUESTS, lambda seen, _contents: frames.guests(seen)),
     (DISKS, lambda seen, _contents: frames.disks(seen)),
+    (FILESYSTEMS, lambda seen, contents: None if contents is None else inner.filesystems(contents, seen)),
     (DF, lambda seen, contents: None if contents is None else inner.df(contents, seen)),
     (USAGE, usage),
     (ORPHANS, lambda seen, _contents: orphans_now(seen)),
@@ -75,8 +77,8 @@ def sample(host: Host, store: str | Path | None = None, inside: bool = True) -> 
         The store's folder, which is made where it is missing. Without it ``KVMNB_HISTORY``, else
         ``kvmnb/history`` in the user's state folder, ``~/.local/state``.
     inside : bool
-        Whether to look into the guests' disks, for ``df`` and for what ``usage`` says of them. It takes
-        seconds for each guest that is not remembered.
+        Whether to look into the guests' disks, for ``filesystems``, ``df`` and what ``usage`` says of them.
+        It takes seconds for each guest that is not remembered.
 
     Raises
     ------

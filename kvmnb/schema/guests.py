@@ -64,6 +64,7 @@ DF = Frame(
         ),
         Column("inodes", "Int64", "how many files it can hold; 0 where it knows no such limit"),
         Column("inodes_used", "Int64", "how many it holds"),
+        text("uuid", "its UUID, by which it is the same one under another device; NA from an agent"),
         *_HOW,
     ),
     brief=(

@@ -109,8 +109,16 @@ class Connection:
         self.readonly = readonly
         self._lock = threading.Lock()
         self._raw = self._open()
-        self.uri: str = self._raw.getURI()
-        self.host: str = self._raw.getHostname()
+        self.uri, self.host = self._names()
+
+    def _names(self) -> tuple[str, str]:
+        """Ask for the URI and the host's name, which daemons for storage or networks alone do not know."""
+        try:
+            return self.read("ask for the host's name", lambda raw: (raw.getURI(), raw.getHostname()))
+        except LibvirtFailed as error:
+            self.close()
+            remedy = "connect to a daemon that runs guests, such as qemu:///system"
+            raise LibvirtFailed(error.what, remedy, code=error.code, domain=error.domain) from error
 
     def _open(self) -> libvirt.virConnect:
         try:

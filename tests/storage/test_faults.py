@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kvmnb.errors import ActionFailed, ReadOnly, Refused, Unreachable
+from kvmnb.errors import ActionFailed, LibvirtFailed, ReadOnly, Refused, Unreachable
 from kvmnb.host import connect
 from kvmnb.planning import create_pool, remove_pool
 from kvmnb.storage.actions import (
@@ -327,3 +327,9 @@ def test_a_pool_of_more_volumes_than_libvirt_lists_is_told_beside_the_others(sit
     assert "16385" in frame["problem"]["crowd"]
     with pytest.raises(Refused, match="cannot be known"):
         site.host.apply(DeleteVolume(site.pool, "v.qcow2", "v.qcow2"))
+
+
+def test_a_daemon_without_a_host_name_is_refused_in_words(site: Site) -> None:
+    for_storage_alone = site.daemon.uri.replace("qemu", "storage", 1)
+    with pytest.raises(LibvirtFailed, match=r"host's name.*qemu:///system"):
+        connect(for_storage_alone)

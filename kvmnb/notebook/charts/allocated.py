@@ -89,9 +89,7 @@ def chart_allocated(usage: pd.DataFrame, most: int = 40) -> Chart:
             "There is no guest's disk whose size is known", "look into the columns status and problem"
         )
     with look():
-        return finish(
-            _draw(known, len(rows) - len(known), most, words.origin(usage).replace("Measured", "Read"))
-        )
+        return finish(_draw(known, len(rows) - len(known), most, words.origin(usage, "Read")))
 
 
 def _read(disks: pd.DataFrame) -> list[_Disk]:

@@ -61,7 +61,7 @@ def chart_largest(usage: pd.DataFrame, most: int = 15) -> Chart:
             "There is no image whose size on the host is known", "look into the columns status and problem"
         )
     with look():
-        return finish(_draw(rows, most, unknown, words.origin(usage).replace("Measured", "Read")))
+        return finish(_draw(rows, most, unknown, words.origin(usage, "Read")))
 
 
 def at_least_one(most: object) -> None:

@@ -79,7 +79,7 @@ def chart_pool_use(usage: pd.DataFrame, pools: pd.DataFrame) -> Chart:
         _read(usage, pools), key=lambda row: (not row.known, -row.taken if row.known else 0, row.name)
     )
     with look():
-        return finish(_draw(rows, words.origin(usage).replace("Measured", "Read")))
+        return finish(_draw(rows, words.origin(usage, "Read")))
 
 
 def _read(usage: pd.DataFrame, pools: pd.DataFrame) -> list[_Pool]:

@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 
 from kvmnb.errors import BadValue
 from kvmnb.notebook.charts import words
-from kvmnb.notebook.charts.figure import INK, PAPER, PLAIN, SMALL, SOFT, WIDTH, Chart, finish, look, width_of
+from kvmnb.notebook.charts.beside import HEAD, ROW, TALL, name_rows, percent, share_scale, tabulate, widths
+from kvmnb.notebook.charts.figure import INK, PAPER, SMALL, SOFT, WIDTH, Chart, finish, look, width_of
 from kvmnb.notebook.tables import UNKNOWN
 from kvmnb.schema import POOLS, VOLUMES
 from kvmnb.units import format_size
 
-_ROW, _HEAD, _AXIS, _SIDE = 0.36, 0.34, 0.5, 0.12  # inches
-_TALL = 0.58  # of a row
+_AXIS, _SIDE = 0.5, 0.12  # inches
 
 #: How each part of a bar looks: apart in grey, and by its hatch.
 LOOKS: dict[str, dict[str, Any]] = {
@@ -25,6 +25,10 @@ LOOKS: dict[str, dict[str, Any]] = {
     "free": {"facecolor": PAPER, "edgecolor": INK, "hatch": "", "lw": 0.8},
 }
 _PROMISED: dict[str, Any] = {"marker": "D", "ms": 7.0, "mfc": "#ffb000", "mec": INK, "mew": 1.2, "ls": ""}
+_MARKS = {"promised": _PROMISED} | {
+    head: {"marker": "s", "ms": 7.0, "mfc": face["facecolor"], "mec": INK, "ls": ""}
+    for head, face in LOOKS.items()
+}
 
 #: What is promised beyond so many times a pool's size is drawn at the edge, as an arrow.
 FARTHEST = 2.0
@@ -79,7 +83,7 @@ def chart_pools(pools: pd.DataFrame, volumes: pd.DataFrame | None = None) -> Cha
         _read(pools, volumes), key=lambda row: (not row.known, -row.share(row.allocation), row.name)
     )
     with look():
-        return finish(_draw(rows, volumes is not None, words.origin(pools).replace("Measured", "Read")))
+        return finish(_draw(rows, volumes is not None, words.origin(pools, "Read")))
 
 
 def _read(pools: pd.DataFrame, volumes: pd.DataFrame | None) -> list[_Pool]:
@@ -99,18 +103,16 @@ def _read(pools: pd.DataFrame, volumes: pd.DataFrame | None) -> list[_Pool]:
 def _draw(rows: list[_Pool], promised: bool, origin: str) -> Chart:
     heads = ["allocated", "free", "size", *(["promised"] if promised else [])]
     texts = [_figures(row)[: len(heads)] for row in rows]
-    high = len(rows) * _ROW
-    chart = Chart("How full the storage pools are", _alt(rows, promised), _AXIS + high + _HEAD, origin)
+    high = len(rows) * ROW
+    chart = Chart("How full the storage pools are", _alt(rows, promised), _AXIS + high + HEAD, origin)
     left = 2 * _SIDE + max(width_of(row.name) for row in rows)
-    wide = [
-        max(width_of(text) for text in (head, *(line[column] for line in texts))) + 0.3
-        for column, head in enumerate(heads)
-    ]
+    wide = widths(heads, texts)
     axes = chart.place(left, _AXIS, WIDTH - left - sum(wide) - 2 * _SIDE, high)
-    _scale(axes, rows)
+    share_scale(axes, _reach(rows), "of each pool's size")
+    name_rows(axes, [row.name for row in rows])
     for at, row in enumerate(rows):
         _bar(axes, at, row)
-    _tabulate(chart.place(WIDTH - sum(wide) - _SIDE, _AXIS, sum(wide), high), heads, texts, wide)
+    tabulate(chart.place(WIDTH - sum(wide) - _SIDE, _AXIS, sum(wide), high), heads, texts, wide, _MARKS)
     return chart
 
 
@@ -120,46 +122,18 @@ def _reach(rows: list[_Pool]) -> float:
     return float(min(FARTHEST, np.nanmax([1.0, *shares])))
 
 
-def _scale(axes: Axes, rows: list[_Pool]) -> None:
-    reach = _reach(rows)
-    axes.set_xlim(0, reach * 1.04)
-    step = 0.25 if reach <= 1.5 else 0.5
-    ticks = [step * count for count in range(int(reach / step + 1e-9) + 1)]
-    axes.set_xticks(ticks, [f"{tick:.0%}".replace("%", " %") for tick in ticks])
-    axes.set_xlabel("of each pool's size")
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
-    axes.tick_params(axis="y", length=0, labelsize=PLAIN, labelcolor=INK)
-    axes.grid(visible=False, axis="y")
-    axes.spines["left"].set_visible(False)
-
-
 def _bar(axes: Axes, at: int, row: _Pool) -> None:
     if not row.known:
         said = f"{row.state}, so not known" if row.state not in {"running", UNKNOWN} else "not known"
         axes.text(0.01, at, said, va="center_baseline", size=SMALL, color=SOFT, backgroundcolor=PAPER)
         return
     taken = min(1.0, row.share(row.allocation))
-    axes.barh(at, taken, _TALL, label="allocated", **LOOKS["allocated"])
-    axes.barh(at, 1 - taken, _TALL, left=taken, label="free", **LOOKS["free"])
+    axes.barh(at, taken, TALL, label="allocated", **LOOKS["allocated"])
+    axes.barh(at, 1 - taken, TALL, left=taken, label="free", **LOOKS["free"])
     if row.promised > 0:
         beyond = {"marker": ">"} if row.share(row.promised) > FARTHEST else {}
         place = min(FARTHEST, row.share(row.promised))
         axes.plot([place], [at], **(_PROMISED | beyond), label="promised", clip_on=False)
-
-
-def _percent(share: float) -> str:
-    """Write a share; nearly full is not full, and nearly nothing is not nothing.
-
-    Examples
-    --------
-    >>> _percent(0.4), _percent(0.999), _percent(0.001), _percent(1)
-    ('40 %', '99 %', '1 %', '100 %')
-    """
-    rounded = round(share * 100)
-    if 0 < share < 1:
-        rounded = min(99, max(1, rounded))
-    return f"{rounded} %"
 
 
 def _figures(row: _Pool) -> list[str]:
@@ -167,30 +141,10 @@ def _figures(row: _Pool) -> list[str]:
     sizes = [row.allocation, left, row.capacity, row.promised if row.known else np.nan]
     written = [UNKNOWN if np.isnan(size) else format_size(int(size)) for size in sizes]
     if row.known:
-        written[0] += f", {_percent(row.share(row.allocation))}"
+        written[0] += f", {percent(row.share(row.allocation))}"
         if row.promised > row.capacity:
-            written[3] += f", {_percent(row.share(row.promised))}"
+            written[3] += f", {percent(row.share(row.promised))}"
     return written
-
-
-def _tabulate(table: Axes, heads: list[str], texts: list[list[str]], wide: list[float]) -> None:
-    """Write the figures into columns, whose heads show what the parts of the bars stand for."""
-    table.set_axis_off()
-    table.set_xlim(0, sum(wide))
-    table.set_ylim(len(texts) - 0.5, -0.5)
-    above = -0.5 - 0.16 / _ROW
-    for column, head in enumerate(heads):
-        right = sum(wide[: column + 1])
-        table.text(right, above, head, ha="right", va="center", size=SMALL, color=SOFT)
-        beside = right - width_of(head, SMALL) - 0.12
-        if head in LOOKS:
-            face = {"mfc": LOOKS[head]["facecolor"], "mec": INK, "marker": "s", "ms": 7.0, "ls": ""}
-            table.plot([beside], [above], **face, clip_on=False, label=head)
-        elif head == "promised":
-            table.plot([beside], [above], **_PROMISED, clip_on=False, label=head)
-        for at, line in enumerate(texts):
-            colour = SOFT if line[column] == UNKNOWN else INK
-            table.text(right, at, line[column], ha="right", va="center_baseline", size=SMALL, color=colour)
 
 
 def _alt(rows: list[_Pool], promised: bool) -> str:
@@ -198,7 +152,7 @@ def _alt(rows: list[_Pool], promised: bool) -> str:
     said = [f"How full {words.count(len(rows), 'storage pool')} {'is' if len(rows) == 1 else 'are'}"]
     if known:
         shares = [row.share(row.allocation) for row in known]
-        named = words.extremes([row.name for row in known], shares, list(map(_percent, shares)))
+        named = words.extremes([row.name for row in known], shares, list(map(percent, shares)))
         said.append(f"allocated {named}")
         taken, size = (sum(getattr(row, what) for row in known) for what in ("allocation", "capacity"))
         said.append(f"together {format_size(int(taken))} of {format_size(int(size))}")

@@ -93,7 +93,7 @@ def chart_overcommit(overcommit: pd.DataFrame) -> Chart:
     if overcommit.empty:
         raise BadValue("There is no pool to draw", "define one, or look at another host")
     with look():
-        return finish(_draw(_read(overcommit), words.origin(overcommit).replace("Measured", "Read")))
+        return finish(_draw(_read(overcommit), words.origin(overcommit, "Read")))
 
 
 def _read(overcommit: pd.DataFrame) -> list[_Pool]:

@@ -95,7 +95,7 @@ def chart_volume_map(usage: pd.DataFrame) -> Chart:
     if not pools:
         raise BadValue("There is no image that takes anything", "look into the columns status and problem")
     with look():
-        return finish(_draw(pools, words.origin(usage).replace("Measured", "Read")))
+        return finish(_draw(pools, words.origin(usage, "Read")))
 
 
 def _read(usage: pd.DataFrame) -> list[_Box]:

@@ -149,13 +149,13 @@ def count(number: int, thing: str = "candidate") -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def origin(frame: pd.DataFrame) -> str:
-    """Say where and when the figures were measured, as far as the frame knows."""
+def origin(frame: pd.DataFrame, how: str = "Measured") -> str:
+    """Say where and when the figures were measured or read, as far as the frame knows."""
     about = {key: drawable(value, 60) for key, value in frame.attrs.items() if key in _ORIGIN and value}
     if "read_at" in about:
         about["read_at"] = about["read_at"][:16].replace("T", " ")
     said = [words.format(about[key]) for key, words in _ORIGIN.items() if key in about]
-    return f"Measured {', '.join(said)}." if said else ""
+    return f"{how} {', '.join(said)}." if said else ""
 
 
 def size_ticks(top: float) -> list[int]:

@@ -87,7 +87,8 @@ def make_broken(kinds: Kinds) -> None:
         image.seek(1024 + 96)  # ext4's incompatible features: those that nobody knows
         image.write(b"\xff\xff\xff\x7f")
     kinds.path("blank.raw").write_bytes(bytes(1 << 20))
-    kinds.copy("luks.raw", "secret.raw")
+    secret = ["--object", "secret,id=key,data=secret", "-f", "luks", "-o", "key-secret=key,iter-time=10"]
+    subprocess.run(["qemu-img", "create", "-q", *secret, kinds.path("secret.raw"), "60M"], check=True)
     kinds.overlay("hostile.raw", "whole.raw")  # what a guest may have written to its raw disk
     disks = ["secret.raw", "corrupt.raw", "blank.raw", "hostile.raw"]
     kinds.guest("locked away", *((name, "raw") for name in disks))

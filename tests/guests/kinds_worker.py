@@ -10,10 +10,10 @@ import guestfs
 MIB = 1 << 20
 
 #: Sizes of the disks, in MiB.
-SIZES = {"mbr": 800, "gpt": 512, "whole": 48, "pv1": 400, "pv2": 400, "luks": 64}
+SIZES = {"mbr": 800, "gpt": 512, "whole": 48, "pv1": 400, "pv2": 400}
 
 #: Their labels, of letters alone: a busy kernel may find another disk first, and call it sda.
-LABELS = dict(zip(SIZES, ("mbr", "gpt", "whole", "pva", "pvb", "luks"), strict=True))
+LABELS = dict(zip(SIZES, ("mbr", "gpt", "whole", "pva", "pvb"), strict=True))
 
 
 def _partitions(handle: guestfs.GuestFS, disk: str, table: str, *lengths: int) -> None:
@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
             file.truncate(size * MIB)
         handle.add_drive(str(path), format="raw", label=LABELS[name])
     handle.launch()
-    mbr, gpt, whole, pv1, pv2, luks = (f"/dev/disk/guestfs/{label}" for label in LABELS.values())
+    mbr, gpt, whole, pv1, pv2 = (f"/dev/disk/guestfs/{label}" for label in LABELS.values())
     _partitions(handle, mbr, "mbr", 64, 350, 32, 64)
     handle.mkfs("ext4", f"{mbr}1", label="data, and more")
     handle.mkfs("xfs", f"{mbr}2")
@@ -59,7 +59,6 @@ def main(folder: Path) -> None:
     handle.lvcreate("my-home", "centos", 64)
     handle.mkfs("xfs", "/dev/centos/root")
     handle.mkfs("ext4", "/dev/centos/my-home")
-    handle.luks_format(luks, "secret", 0)
     for device in (f"{mbr}1", f"{mbr}2", f"{gpt}1", f"{gpt}2", f"{gpt}3", whole, "/dev/centos/root"):
         _fill(handle, device, "file", 5 * MIB)
     handle.mount("/dev/centos/root", "/")

@@ -251,7 +251,8 @@ class _Reading:
         key = self._key(image.path) if image.path.startswith("/") else image.path
         if key in self._data_of:
             return self._data_of[key].capacity
-        if any(image is one for one in self._data_of.values()):  # all but its tables is in another file
+        external = image.header is not None and image.header.external
+        if external and any(image is one for one in self._data_of.values()):  # only its tables are here
             return 0
         if image.capacity is None or not image.header or not image.header.snapshots:
             return image.capacity

@@ -7,6 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+#: Of what is longer, the first interval since 1970 is all time that pandas can tell, as it is of this.
+_LONGEST = timedelta(days=106_000)
+
 
 def last_of_each(
     sampled_at: pd.Series[Any], host: pd.Series[Any], every: timedelta, tz: str = "UTC"
@@ -35,7 +38,7 @@ def last_of_each(
     """
     local = sampled_at.dt.tz_convert(tz)
     clock = local.dt.tz_localize(None)
-    interval = clock.dt.floor(pd.Timedelta(every))
+    interval = clock.dt.floor(pd.Timedelta(min(every, _LONGEST)))
     offset = clock - sampled_at.dt.tz_convert("UTC").dt.tz_localize(None)
     if every % timedelta(days=1) == timedelta(0):
         offset = offset * 0

@@ -99,6 +99,8 @@ def test_times_bound_what_is_read(tmp_path: Path) -> None:
     assert found(since=pd.Timestamp("2024-11-26 00:00"), tz="UTC") == ids[12:]
     assert found(since=datetime.now(UTC) - (NOON + HOUR * 5)) in (ids[5:], ids[6:])
     assert found(since="2025-01-01T00:00Z") == []
+    assert found(since="0001-01-01T00:00+14:00", until="9999-12-31T23:59-14:00") == ids
+    assert found(until="0001-01-01T00:00Z") == found(since="9999-12-31T23:59:59.999999Z") == []
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,7 @@ def test_times_bound_what_is_read(tmp_path: Path) -> None:
         ({"since": NOON, "until": NOON}, "Nothing is since"),
         ({"tz": "Mars/Olympus"}, "is not a time zone"),
         ({"tz": "../x"}, "is not a time zone"),
+        ({"tz": "x" * 300}, "is not a time zone"),
         ({"columns": ["name", "nome"]}, "has no column 'nome'"),
         ({"columns": "name"}, "'name' is no list of columns"),
         ({"every": "hourly"}, "is not a duration"),
@@ -192,6 +195,7 @@ def test_every_keeps_the_last_of_each_host(tmp_path: Path) -> None:
     kept = [pd.Timestamp(NOON + timedelta(minutes=minutes)) for minutes in (5, 59, 60, 125)]
     assert found["sampled_at"].tolist() == kept
     assert len(history("volumes", tmp_path, every=timedelta(days=1))) == 2
+    assert len(history("volumes", tmp_path, every=timedelta.max)) == 2
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,13 @@ def _old(path: Path) -> Path:
     return path
 
 
+def _again(site: Site) -> None:
+    """Make a second pool of the folder of the first, which libvirt allows only under another path."""
+    (site.folder / "again").symlink_to(site.target)
+    site.daemon.virsh("pool-define-as", "again", "dir", "--target", str(site.folder / "again"))
+    site.daemon.virsh("pool-start", "again")
+
+
 def _row(site: Site, name: str) -> dict[str, object]:
     frame = site.host.orphans()
     (row,) = frame[frame["volume"] == name].to_dict("records")
@@ -135,6 +142,26 @@ def test_another_name_of_the_same_file_speaks_against_it(site: Site) -> None:
     assert f"the same file as 'b.img' of pool '{site.pool}'" in _doubts(site, "a.img")
 
 
+def test_a_link_gives_nothing_back_and_a_second_pool_has_no_second_file(site: Site) -> None:
+    site.running()
+    path, apart = site.raw("a.img", b"x"), site.folder / "apart.img"
+    apart.write_bytes(b"x")
+    for name, to in (("to a.img", path), ("to apart.img", apart)):
+        (site.target / name).symlink_to(to)
+    site.refresh()
+    said = "deleting the link gives nothing back"
+    assert f"it is a link to {str(path)!r}, which stays: {said}" in _doubts(site, "to a.img")
+    assert f"it is a link to {str(apart)!r}, which stays: {said}" in _doubts(site, "to apart.img")
+    assert f"'to a.img' of pool '{site.pool}' is a link to it" in _doubts(site, "a.img")
+    assert "gives nothing back" not in _doubts(site, "a.img")
+    _again(site)
+    frame = site.host.orphans()
+    for pool, other in ((site.pool, "again"), ("again", site.pool)):
+        (doubts,) = frame.loc[(frame["volume"] == "a.img") & (frame["pool"] == pool), "doubts"]
+        assert f"it is 'a.img' of pool '{other}' as well, which goes with it" in doubts
+        assert not any("gives nothing back" in doubt for doubt in doubts)
+
+
 def test_a_file_that_holds_the_data_of_another_image(site: Site) -> None:
     site.running()
     path = site.target / "head.qcow2"
@@ -144,6 +171,10 @@ def test_a_file_that_holds_the_data_of_another_image(site: Site) -> None:
     usage = site.host.usage(inside=False).dropna(subset="volume").set_index("volume")
     assert usage.loc["head.qcow2", "promised"] == 0
     assert usage.loc["body.raw", "promised"] == 8 * MIB
+    _again(site)
+    usage = site.host.usage(inside=False)
+    assert usage.loc[usage["volume"] == "head.qcow2", "promised"].tolist() == [0, 0]
+    assert list(site.host.overcommit()["promised"]) == [8 * MIB] * 2
 
 
 def test_what_has_the_fewest_doubts_stands_first_and_then_what_takes_most(site: Site) -> None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kvmnb.schema import ORPHANS
@@ -149,6 +150,9 @@ class _Evidence:
         yield from self._lying_on(image)
         yield from self._kind(image)
         yield from self._recent(image)
+        for folder in self._above(image.path):
+            users = listing(list(dict.fromkeys(map(str, self._usage.uses[folder]))))
+            yield f"it lies in {folder!r}, which is used by {users}"
         if image.path in self.held:
             yield f"it is open in {listing(self.held[image.path])}"
         yield from self._names(image)
@@ -179,6 +183,10 @@ class _Evidence:
         if images is None or image.facts is None or pool is None or pool.spec.type not in FOLDER_POOLS:
             return False
         return images.is_link(image.facts.path)
+
+    def _above(self, path: str) -> list[str]:
+        """Give the folders above a file that a guest has as a whole, such as one that it shares."""
+        return [str(folder) for folder in PurePosixPath(path).parents if str(folder) in self._usage.uses]
 
     def _lying_on(self, image: Image) -> Iterator[str]:
         if image.shared_by:

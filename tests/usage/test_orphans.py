@@ -113,6 +113,15 @@ def test_what_could_not_be_read_speaks_against_it(site: Site) -> None:
     assert "a use may not be known: disk vda of guest 'vm1'" in _doubts(site, "v.qcow2")
 
 
+def test_a_guest_that_shares_its_folder_speaks_against_it(site: Site) -> None:
+    site.running()
+    site.raw("shared.img", b"x")
+    share = f"<filesystem type='mount'><source dir='{site.target}'/><target dir='t'/></filesystem>"
+    define_guest(site, "vm1", share)
+    said = f"it lies in {str(site.target)!r}, which is used by guest 'vm1' (filesystem, shut off)"
+    assert said in _doubts(site, "shared.img")
+
+
 def test_a_process_that_has_it_open_speaks_against_it(site: Site) -> None:
     site.running()
     path = site.volume("v.qcow2")

@@ -56,8 +56,9 @@ USAGE = Frame(
         amount(
             "reclaimable",
             "what it takes on the host though it is free inside, so that a trim or sparsifying gives it "
-            "back: allocation - used, within the bounds; of an overlay rather too little, since what is used "
-            "may lie below it; none of a whole logical volume or partition",
+            "back: allocation - used, within the bounds; rather too much by its file systems' journals and "
+            "tables, which of a nearly empty disk may be all of it; of an overlay rather too little, since "
+            "what is used may lie below it; none of a whole logical volume or partition",
         ),
         amount("reclaimable_least", "the least that it can be, wherever the used blocks lie"),
         amount("reclaimable_most", "the most that it can be"),

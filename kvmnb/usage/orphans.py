@@ -240,6 +240,8 @@ class _Evidence:
         for idle in self._usage.idle:
             if idle.problem:
                 yield f"pool {idle.pool!r} is not running, and {idle.problem}: what is in it may lie on this"
+        if image.format == "raw" and self._closed:
+            yield f"the header of {listing(self._closed)} could not be read: its data may lie in this"
         pool = self.seen.pools.get(image.pool or "")
         if pool is not None and pool.spec.type in _SHARED:
             yield f"other hosts may have this {pool.spec.type} pool too, and their guests are not known here"
@@ -247,6 +249,12 @@ class _Evidence:
             yield f"its pool's folder has more than {MOST_FILES} files, not all of which were looked at"
         if self.not_looked:
             yield self.not_looked
+
+    @cached_property
+    def _closed(self) -> list[str]:
+        """The qcow2 volumes of which it cannot be known whether their data lies in another file."""
+        volumes = (v for v in self.seen.volumes() if v.format == "qcow2" and v.path)
+        return [v.path for v in volumes if v.problem != FILE_GONE and not self.seen.reader.header(v.path)]
 
     @cached_property
     def _twins(self) -> dict[str, list[Image]]:

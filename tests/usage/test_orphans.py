@@ -9,8 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from kvmnb.images.headers import Qcow2
+from kvmnb.storage.model import Volume
+from kvmnb.usage.orphans import candidates, orphans
 from tests.guests.holding import holding
 from tests.storage.builders import MIB, Site, define_guest, file_disk, overlay, qemu_img
+from tests.usage.hosts import File, MadeUp, guest, made_up, pool, rows
 
 #: Longer ago than what counts as recent, in seconds.
 _LONG = 40 * 86_400
@@ -165,8 +169,8 @@ def test_a_link_gives_nothing_back_and_a_second_pool_has_no_second_file(site: Si
     assert "gives nothing back" not in _doubts(site, "a.img")
     _again(site)
     frame = site.host.orphans()
-    for pool, other in ((site.pool, "again"), ("again", site.pool)):
-        (doubts,) = frame.loc[(frame["volume"] == "a.img") & (frame["pool"] == pool), "doubts"]
+    for name, other in ((site.pool, "again"), ("again", site.pool)):
+        (doubts,) = frame.loc[(frame["volume"] == "a.img") & (frame["pool"] == name), "doubts"]
         assert f"it is 'a.img' of pool '{other}' as well, which goes with it" in doubts
         assert not any("gives nothing back" in doubt for doubt in doubts)
 
@@ -192,3 +196,19 @@ def test_what_has_the_fewest_doubts_stands_first_and_then_what_takes_most(site: 
         site.raw(f"{name}.img", b"x" * size * MIB)
     with (site.target / "held.img").open("rb"):
         assert list(site.host.orphans()["volume"]) == ["large.img", "small.img", "held.img"]
+
+
+def test_the_data_of_an_image_whose_header_cannot_be_read_may_lie_in_it() -> None:
+    facts = {"head": "qcow2", "body": "raw", "other": "qcow2"}
+    listed = tuple(Volume("p", name, f"/p/{name}", "file", kind, MIB, MIB) for name, kind in facts.items())
+    sound = Qcow2(MIB, 1 << 16, 0, external=False)
+    for header, doubted in ((None, ["body"]), (sound, [])):
+        headers = {"head": header, "other": sound}
+        files = {
+            f"/p/{name}": File(1, at, MIB, MIB, header=headers.get(name)) for at, name in enumerate(facts)
+        }
+        seen = made_up([pool("p")], MadeUp(files, {"p": listed}, (guest("vm1", "/p/head"),)))
+        told = rows(orphans(seen, candidates(seen), {}), "volume")
+        said = "the header of /p/head could not be read: its data may lie in this"
+        assert [name for name, row in told.items() if said in row["doubts"]] == doubted
+        assert set(told) == {"body", "other"}

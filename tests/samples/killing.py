@@ -24,7 +24,7 @@ from tests.samples.making import NOON, put
 SAMPLERS = 3
 
 #: The longest that one lives, in times of what the first of their samples takes.
-LIFE = 3
+LIFE = 2
 
 
 #: What is done in a store, telling of it in an open file.

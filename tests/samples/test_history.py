@@ -249,6 +249,9 @@ def _break(path: Path, how: str) -> None:
     elif how == "flipped":  # in a page: only its checksum tells
         place = data.index(b"v0") if b"v0" in data else 60
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    elif how == "lost":
+        path.unlink()
+        path.symlink_to("nowhere")
     elif how == "stranger":
         path.rename(path.with_name("my own.parquet"))
     elif how == "other columns":
@@ -257,7 +260,7 @@ def _break(path: Path, how: str) -> None:
         pd.DataFrame({"x": [1]}).to_csv(path)
 
 
-@pytest.mark.parametrize("how", ["cut", "empty", "flipped", "stranger", "other columns", "no text"])
+@pytest.mark.parametrize("how", ["cut", "empty", "flipped", "lost", "stranger", "other columns", "no text"])
 @pytest.mark.parametrize("frame", ["volumes", "samples"])
 def test_a_broken_file_is_named_and_the_rest_can_be_had(tmp_path: Path, how: str, frame: str) -> None:
     broken, whole = put(tmp_path, NOON), put(tmp_path, NOON + HOUR)

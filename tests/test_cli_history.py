@@ -159,6 +159,16 @@ def test_wrong_usage_is_said(words: list[str], capsys: pytest.CaptureFixture[str
     assert "error" in capsys.readouterr().err
 
 
+def test_a_store_without_a_name_is_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["sample", "--no-inside", "--connect", "test:///default"], ["history", "list"]):
+        assert main([*words, "--store", ""]) == 1
+        assert "The store of samples has no name. Name a folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_store_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for what in (["list"], ["compact"], ["prune", "--keep", "1d"], ["show", "pools"]):
         code, _, err = run(capsys, "history", *what, "--store", tmp_path / "absent")

@@ -7,7 +7,6 @@ import argparse
 import sys
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kvmnb.cli.printing import form, print_frame, say
@@ -39,7 +38,6 @@ def add(
     store = argparse.ArgumentParser(add_help=False)
     store.add_argument(
         "--store",
-        type=Path,
         metavar="PATH",
         help="the folder of the samples; KVMNB_HISTORY or ~/.local/state/kvmnb/history without it",
     )

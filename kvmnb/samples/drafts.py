@@ -111,8 +111,8 @@ class Drafts:
                 if self._durable:
                     sync(target.parent)
         except OSError as error:
-            with suppress(OSError):  # the last first: it is what makes the others count
-                for target in reversed(done):
+            for target in reversed(done):  # the last first: it is what makes the others count
+                with suppress(OSError):  # such as one that a pruning has removed
                     target.unlink()
             raise _failed(self._store.path, error) from error
 

@@ -35,9 +35,9 @@ def blaming(path: Path) -> Iterator[None]:
     """Name the file in the error where it cannot be read; that it is gone is left to the caller."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():  # a link that leads nowhere stays
+            raise
         said = str(error).strip().partition("\n")[0].rstrip(".")
         raise BadHistory(
             f"{path} cannot be read as a file of samples: {said}",
@@ -51,7 +51,10 @@ def sources(path: Path) -> frozenset[str]:
         return frozenset()
     with blaming(path):
         told = (pq.read_metadata(path).metadata or {}).get(SOURCES.encode(), b"[]")
-        return frozenset(json.loads(told))
+        names = json.loads(told)
+        if isinstance(names, list):
+            return frozenset(map(str, names))
+        raise ValueError(f"its {SOURCES} is no list of files")
 
 
 def counting(folder: Path, names: Iterable[str], problems: list[BadHistory]) -> list[Path]:

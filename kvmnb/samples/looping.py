@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+#: The longest that can be waited for, in seconds: more than a century.
+_LONGEST = 1 << 32
+
 
 def next_beat(started: float, every: float, now: float) -> float:
     """Give the next time of a schedule that never drifts: the first one after now.
@@ -67,7 +70,7 @@ def _told_to_end() -> Iterator[Callable[[float], bool]]:
         if handler is not signal.SIG_IGN:
             signal.signal(number, note)
     try:
-        yield lambda seconds: bool(select.select([reader], [], [], seconds)[0])
+        yield lambda seconds: bool(select.select([reader], [], [], min(seconds, _LONGEST))[0])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -17,6 +17,7 @@ from kvmnb.durations import parse_duration
 from kvmnb.errors import BadHistory, BadValue, NotFound
 from kvmnb.samples.arrow import schema, stored, to_frame
 from kvmnb.samples.files import Wanted, in_order, read_partition
+from kvmnb.samples.made_up import URI
 from kvmnb.samples.store import Partition, Store
 from kvmnb.samples.taking import TAKEN
 from kvmnb.samples.thinning import last_of_each
@@ -26,9 +27,6 @@ from kvmnb.schema.declare import HOST
 
 #: The frames that a store holds, by name.
 STORED: dict[str, Frame] = {frame.name: frame for frame in (*(frame for frame, _ in TAKEN), SAMPLES)}
-
-#: What the URI of a host begins with that `learning_history` has made up.
-MADE_UP = "made-up:"
 
 
 def history(
@@ -107,7 +105,7 @@ def history(
         frame=declared.name,
         store=str(reader.store.path),
         uri=", ".join(uris),
-        made_up=any(uri.startswith(MADE_UP) for uri in uris),
+        made_up=any(uri.startswith(URI) for uri in uris),
         problems=[str(problem) for problem in reader.problems],
     )
     return rows

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from kvmnb.errors import HistoryFailed, NotFound
+from kvmnb.errors import BadValue, HistoryFailed, NotFound
 
 #: The frame whose rows make samples count; it is written last and removed first.
 SAMPLES = "samples"
@@ -104,7 +104,11 @@ class Store:
         ------
         NotFound
             There is no such folder, though there must be.
+        BadValue
+            The path is empty.
         """
+        if path == "":  # to a Path that would be the current folder
+            raise BadValue("The store of samples has no name", "name a folder, or leave it out for your own")
         store = cls(Path(path).absolute() if path is not None else default_store().absolute())
         if must_exist and not store.path.is_dir():
             remedy = 'take a first sample with "kvmnb sample", or name another folder'

@@ -12,9 +12,11 @@ import pandas as pd
 import pyarrow as pa
 
 from kvmnb import __version__
+from kvmnb.errors import BadValue
 from kvmnb.guests import frames as inner
 from kvmnb.samples.arrow import to_table
 from kvmnb.samples.drafts import Drafts, under_way
+from kvmnb.samples.made_up import HOST
 from kvmnb.samples.store import Partition, Store, new_id
 from kvmnb.schema import (
     DF,
@@ -87,12 +89,18 @@ def sample(host: Host, store: str | Path | None = None, inside: bool = True) -> 
         in ``gaps``.
     kvmnb.errors.HistoryFailed
         The store could not be written.
+    kvmnb.errors.BadValue
+        The store holds what `learning_history` has made up, or its name is empty.
     """
+    kept = Store.named(store, must_exist=False)
+    if any(partition.host == HOST for partition in kept.partitions(SAMPLES.name)):
+        what = f"The samples in {kept.path} are made up, to learn on"
+        raise BadValue(what, "name another folder: measured and made-up samples are never mixed")
     started = time.monotonic()
     seen = host.inventory()
     taken = make_frames(seen, host.contents(seen) if inside else None)
     return write_sample(
-        Store.named(store, must_exist=False),
+        kept,
         taken,
         host=host.name,
         uri=host.uri,

@@ -7,6 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+#: Of what is longer, the first interval since 1970 is all time that pandas can tell, as it is of this.
+_LONGEST = timedelta(days=106_000)
+
 
 def last_of_each(
     sampled_at: pd.Series[Any], host: pd.Series[Any], every: timedelta, tz: str = "UTC"
@@ -15,7 +18,7 @@ def last_of_each(
 
     Intervals are counted on the clock of the time zone: an hour begins at the full hour, a day at midnight
     there, also on the two days a year that have 23 or 25 hours; of the hour that a clock shows twice, each
-    has its own. Whole weeks begin on Thursdays, as 1970 did.
+    has its own where intervals are no longer. Whole weeks begin on Thursdays, as 1970 did.
 
     Parameters
     ----------
@@ -35,9 +38,9 @@ def last_of_each(
     """
     local = sampled_at.dt.tz_convert(tz)
     clock = local.dt.tz_localize(None)
-    interval = clock.dt.floor(pd.Timedelta(every))
+    interval = clock.dt.floor(pd.Timedelta(min(every, _LONGEST)))
     offset = clock - sampled_at.dt.tz_convert("UTC").dt.tz_localize(None)
-    if every % timedelta(days=1) == timedelta(0):
+    if every > timedelta(hours=1):  # both of the hours that a clock shows twice are in one interval
         offset = offset * 0
     keys = pd.DataFrame({"at": sampled_at, "host": host, "interval": interval, "offset": offset})
     last = keys.sort_values("at", kind="stable").groupby(["host", "interval", "offset"], dropna=False).tail(1)

@@ -14,6 +14,10 @@ When = str | datetime | timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: The first and the last moment of which the day can be told; in some zones the clock shows a little more.
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) + 1
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+
 _EXAMPLES = (
     'write "2026-11-25 14:00+01:00", "2026-11-25T13:00Z", or how long ago, such as "90d"; with tz= a time '
     "without a zone is one on that zone's clock"
@@ -24,7 +28,7 @@ def zone(tz: str | None) -> str:
     """Check the name of a time zone; UTC without one."""
     try:
         ZoneInfo(tz or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, IsADirectoryError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder, or too long a name
         raise BadValue(f"{tz!r} is not a time zone", 'name one such as "UTC" or "Europe/Berlin"') from error
     return tz or "UTC"
 
@@ -74,7 +78,8 @@ def _moment(when: When | None, tz: str | None, now: datetime) -> int | None:
         if tz is None:
             raise BadValue(f"{str(when)!r} does not say in which time zone it is", _EXAMPLES)
         told = told.replace(tzinfo=ZoneInfo(zone(tz)))
-    return (told - _EPOCH) // timedelta(microseconds=1)
+    moment = (told - _EPOCH) // timedelta(microseconds=1)
+    return min(max(moment, _FIRST), _LAST)
 
 
 def _told(when: When, now: datetime) -> datetime:

@@ -37,8 +37,8 @@ USAGE = Frame(
         amount("allocation", "what it takes on the host now"),
         text(
             "counted_at",
-            "path under which the same file is counted already, as a hard link or in another pool; NA where "
-            "this row counts it",
+            "path under which the same file is counted in another row: a hard link, in another pool, or what "
+            "a link in the pool leads to on other storage; NA where this row counts it",
         ),
         Column("chain", "texts", "paths of its whole backing chain, nearest first"),
         Column("guests", "texts", "every guest that uses it, directly or through a chain"),
@@ -56,8 +56,9 @@ USAGE = Frame(
         amount(
             "reclaimable",
             "what it takes on the host though it is free inside, so that a trim or sparsifying gives it "
-            "back: allocation - used, within the bounds; of an overlay rather too little, since what is used "
-            "may lie below it; none of a whole logical volume or partition",
+            "back: allocation - used, within the bounds; rather too much by its file systems' journals and "
+            "tables, which of a nearly empty disk may be all of it; of an overlay rather too little, since "
+            "what is used may lie below it; none of a whole logical volume or partition",
         ),
         amount("reclaimable_least", "the least that it can be, wherever the used blocks lie"),
         amount("reclaimable_most", "the most that it can be"),
@@ -82,7 +83,10 @@ ORPHANS = Frame(
         text("path", "where it lies on the host"),
         text("format", "format of the image"),
         amount("capacity", "size that a guest would see"),
-        amount("allocation", "what it takes on the host, and deleting it would give back"),
+        amount(
+            "allocation",
+            "what it takes on the host, and deleting it gives back unless a doubt says otherwise",
+        ),
         Column("modified", "time", "when its content last changed"),
         Column("accessed", "time", "when it was last read, where the file system keeps that"),
         Column("reasons", "texts", "each reason to think that nothing uses it"),

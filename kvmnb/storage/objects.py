@@ -84,6 +84,13 @@ def volume(pool: str, raw: libvirt.virStorageVol) -> Volume | None:
         if error.get_error_code() in _GONE:
             return _gone_volume(pool, raw)
         return Volume(pool, _name(raw), problem=error.get_error_message())
+    except SystemError as error:
+        # So the bindings fail where libvirt's message names a file whose name is not UTF-8.
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+        if libvirt.virGetLastErrorCode() in _GONE:
+            return _gone_volume(pool, raw)
+        return Volume(pool, _name(raw), problem=error.__cause__.object.decode(errors="backslashreplace"))
     except ET.ParseError as error:
         # libvirt writes what an image's header names into its XML as it is, control characters too.
         return Volume(pool, _name(raw), raw.path(), problem=f"libvirt's XML of it cannot be read: {error}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from kvmnb.images.answers import Info
 from kvmnb.images.headers import Qcow2
-from kvmnb.storage.model import FILE_GONE, Disk, Guest, Inventory, Volume
+from kvmnb.storage.model import FILE_GONE, FOLDER_POOLS, Disk, Guest, Inventory, Volume
 from kvmnb.storage.usage import Usage, Use
 from kvmnb.usage.storages import Storages
 
@@ -44,6 +44,8 @@ class Image:
         Images of pools that are not running that lie on it.
     facts : Volume or None
         The volume that it is.
+    away : bool
+        Whether it is a link in its pool's folder to what lies on other storage, where it is counted.
     key : object
         What all names of the same file have in common.
     """
@@ -65,6 +67,7 @@ class Image:
     header: Qcow2 | None = None
     overlays: tuple[str, ...] = ()
     facts: Volume | None = None
+    away: bool = False
     key: object = None
     status: str = "ok"
     problems: list[str] = field(default_factory=list)
@@ -104,6 +107,7 @@ class _Reading:
         self._users: defaultdict[_Key, list[Use]] = defaultdict(list)
         self._above: defaultdict[_Key, dict[str, None]] = defaultdict(dict)
         self._data_of: dict[_Key, Image] = {}
+        self._heads: set[_Key] = set()
 
     def _key(self, path: str) -> _Key:
         """Give what all names of one file have in common."""
@@ -122,7 +126,9 @@ class _Reading:
         outside = self._look_at_guests()
         for image in found:
             self._note_chain(image, outside)
-        listed = {image.path for image in found}
+            if image.away:
+                outside.setdefault(image.path, image.format)
+        listed = {image.path for image in found if not image.away}
         for path in sorted(outside.keys() - listed):
             found.append(self._of_file(path, outside[path]))
             self._note_chain(found[-1], {})
@@ -163,7 +169,19 @@ class _Reading:
         if volume.problem:
             image.status = "unreadable"
             image.problems.append(volume.problem)
+        if local and self._lies_away(image.path, volume.pool):
+            image.away = True
+            image.storage = self._storages.at(self._seen.reader.identity(image.path))
+            image.problems.append("it is a link to what is not on its pool's storage")
         return image
+
+    def _lies_away(self, path: str, pool: str) -> bool:
+        """Tell whether a link has led out of a pool's storage."""
+        spec = self._seen.pools[pool].spec
+        if spec.type not in FOLDER_POOLS or path.rpartition("/")[0] == self._usage.real(spec.target):
+            return False
+        here, there = map(self._seen.reader.identity, (spec.target, path))
+        return here is not None and there is not None and here[0] != there[0]
 
     def _of_file(self, path: str, format: str | None) -> Image:
         """Give an image that is no volume of a running pool."""
@@ -206,6 +224,7 @@ class _Reading:
             if data:
                 path = self._usage.real(data)
                 self._data_of[self._key(path)] = image
+                self._heads.add(self._key(image.path))
                 outside.setdefault(path, "raw")
             image.problems.append(f"its data lies in {data or 'another file, whose name cannot be read'}")
 
@@ -216,8 +235,9 @@ class _Reading:
             return
         key = image.key = self._key(image.path)
         if image.facts is None or image.facts.problem != FILE_GONE:
-            image.counted_at = counted.get(key)
-            counted.setdefault(key, image.path)
+            image.counted_at = image.path if image.away else counted.get(key)
+            if not image.away:
+                counted.setdefault(key, image.path)
         disks = self._disks.get(key, ())
         image.disks = tuple((guest, disk) for guest, disk in disks if not disk.where)
         image.users = tuple(self._users.get(key, ()))
@@ -251,8 +271,7 @@ class _Reading:
         key = self._key(image.path) if image.path.startswith("/") else image.path
         if key in self._data_of:
             return self._data_of[key].capacity
-        external = image.header is not None and image.header.external
-        if external and any(image is one for one in self._data_of.values()):  # only its tables are here
+        if key in self._heads:  # all but its tables is in another file
             return 0
         if image.capacity is None or not image.header or not image.header.snapshots:
             return image.capacity

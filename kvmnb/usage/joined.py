@@ -78,7 +78,11 @@ def _row(image: Image, inside: _Insides, seen: Inventory) -> _Row:
         filesystems=(),
     )
     status, problems = image.status, list(image.problems)
-    if image.role == "disk" and image.own_disks:
+    if image.role == "disk" and not image.own_disks:
+        row["filesystems"] = None
+        status = NOT_READ.status if status == "ok" else status
+        problems.append("no guest has this disk as it is now, but only as saved or when it boots next")
+    elif image.role == "disk":
         found = _inside(image, inside)
         told = _reclaimable(image, found, seen)
         row.update(

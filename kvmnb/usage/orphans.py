@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kvmnb.schema import ORPHANS
 from kvmnb.storage.frames import blank, build
 from kvmnb.storage.guards import listing
-from kvmnb.storage.model import FILE_GONE, Inventory, Pool
+from kvmnb.storage.model import FILE_GONE, FOLDER_POOLS, Inventory, Pool
 from kvmnb.storage.usage import MOST_FILES, Usage
 from kvmnb.usage.images import Image, read_images
 
@@ -149,16 +150,43 @@ class _Evidence:
         yield from self._lying_on(image)
         yield from self._kind(image)
         yield from self._recent(image)
+        for folder in self._above(image.path):
+            users = listing(list(dict.fromkeys(map(str, self._usage.uses[folder]))))
+            yield f"it lies in {folder!r}, which is used by {users}"
         if image.path in self.held:
             yield f"it is open in {listing(self.held[image.path])}"
-        other = self._twins.get(image.path, [])
-        others = [name for name in other if name != f"{image.volume!r} of pool {image.pool!r}"]
+        yield from self._names(image)
+        yield from self._unseen(image)
+
+    def _names(self, image: Image) -> Iterator[str]:
+        """Say what other names it has, and so whether deleting this one gives back what it takes."""
+        others = [one for one in self._twins.get(image.path, []) if one is not image]
+        links = [_called(one) for one in others if self._is_link(one)]
+        same = [_called(one) for one in others if not self._is_link(one) and one.path == image.path]
+        apart = [_called(one) for one in others if not self._is_link(one) and one.path != image.path]
         names = self.seen.reader.images.links(image.path) if self.seen.reader.images else 0
-        if others:
-            yield f"it is the same file as {listing(others)}: deleting one name gives nothing back"
+        if self._is_link(image):
+            yield f"it is a link to {image.path!r}, which stays: deleting the link gives nothing back"
+            return
+        if links:
+            yield f"{listing(links)} is a link to it, and would lead nowhere"
+        if same:
+            yield f"it is {listing(same)} as well, which goes with it"
+        if apart:
+            yield f"it is the same file as {listing(apart)}: deleting one name gives nothing back"
         elif names > 1 and image.facts and image.facts.type not in _FOLDERS:
             yield f"the file has {names} names, hard links: deleting this one gives nothing back"
-        yield from self._unseen(image)
+
+    def _is_link(self, image: Image) -> bool:
+        """Tell whether a volume is a link in its pool's folder, which goes while the file stays."""
+        images, pool = self.seen.reader.images, self.seen.pools.get(image.pool or "")
+        if images is None or image.facts is None or pool is None or pool.spec.type not in FOLDER_POOLS:
+            return False
+        return images.is_link(image.facts.path)
+
+    def _above(self, path: str) -> list[str]:
+        """Give the folders above a file that a guest has as a whole, such as one that it shares."""
+        return [str(folder) for folder in PurePosixPath(path).parents if str(folder) in self._usage.uses]
 
     def _lying_on(self, image: Image) -> Iterator[str]:
         if image.shared_by:
@@ -212,6 +240,8 @@ class _Evidence:
         for idle in self._usage.idle:
             if idle.problem:
                 yield f"pool {idle.pool!r} is not running, and {idle.problem}: what is in it may lie on this"
+        if image.format == "raw" and self._closed:
+            yield f"the header of {listing(self._closed)} could not be read: its data may lie in this"
         pool = self.seen.pools.get(image.pool or "")
         if pool is not None and pool.spec.type in _SHARED:
             yield f"other hosts may have this {pool.spec.type} pool too, and their guests are not known here"
@@ -221,18 +251,19 @@ class _Evidence:
             yield self.not_looked
 
     @cached_property
-    def _twins(self) -> dict[str, list[str]]:
+    def _closed(self) -> list[str]:
+        """The qcow2 volumes of which it cannot be known whether their data lies in another file."""
+        volumes = (v for v in self.seen.volumes() if v.format == "qcow2" and v.path)
+        return [v.path for v in volumes if v.problem != FILE_GONE and not self.seen.reader.header(v.path)]
+
+    @cached_property
+    def _twins(self) -> dict[str, list[Image]]:
         """Per path the volumes that are one file with it."""
         by_file: defaultdict[object, list[Image]] = defaultdict(list)
         for image in self.found:
             if image.path.startswith("/"):
                 by_file[self.seen.reader.identity(image.path) or image.path].append(image)
-        return {
-            image.path: [f"{one.volume!r} of pool {one.pool!r}" for one in same]
-            for same in by_file.values()
-            if len(same) > 1
-            for image in same
-        }
+        return {image.path: same for same in by_file.values() if len(same) > 1 for image in same}
 
     @cached_property
     def _folders(self) -> dict[str, tuple[str, ...]]:
@@ -263,6 +294,10 @@ class _Evidence:
                     if below and below.startswith("/"):
                         found[self._usage.real(below)].append(repr(path))
         return dict(found)
+
+
+def _called(image: Image) -> str:
+    return f"{image.volume!r} of pool {image.pool!r}"
 
 
 def _ago(days: int) -> str:

@@ -33,6 +33,8 @@ def overcommit(seen: Inventory) -> pd.DataFrame:
     storages = Storages.of(seen)
     by_pool, by_storage = defaultdict[str, _Growth](_Growth), defaultdict[str, _Growth](_Growth)
     for image in read_images(seen):
+        if image.away:  # it is there a second time, for where it lies
+            continue
         if image.pool is not None:
             by_pool[image.pool].add(image)
         if image.storage is not None:

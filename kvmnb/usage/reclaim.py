@@ -2,7 +2,9 @@
 
 An image takes the blocks *S* of its disk; the file systems on it have the blocks *F* free. What can be given
 back is what is in both. Only their sizes are known, so of a disk of size *C* it is at least S + F - C, and at
-most the smaller of the two: no more is certain. The estimate is what is taken and not used, S - used.
+most the smaller of the two: no more is certain. The estimate is what is taken and not used, S - used. What
+file systems keep for their journal and tables they count neither as used nor as free, so that the estimate
+is too much by what is taken of that: little of a full disk, and all of one that was just formatted.
 It counts bytes: what comes back is whole clusters, so space that is free in small pieces can give less.
 """
 
@@ -27,7 +29,8 @@ class Reclaimable:
     Parameters
     ----------
     estimate : int or None
-        What is taken and not used. Of an overlay it is cautious: some of what is used may lie below.
+        What is taken and not used, with the file systems' own tables. Of an overlay it is cautious: some of
+        what is used may lie below.
     least, most : int or None
         Between which it is, whatever the blocks are.
     """

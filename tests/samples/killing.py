@@ -23,8 +23,8 @@ from tests.samples.making import NOON, put
 #: How many sample at once, beside one that compacts.
 SAMPLERS = 3
 
-#: The longest that one lives, in times of what a sample takes here and now.
-LIFE = 3
+#: The longest that one lives, in times of what the first of their samples takes.
+LIFE = 2
 
 
 #: What is done in a store, telling of it in an open file.
@@ -55,24 +55,37 @@ def start(work: Work, store: Path, told: int) -> int:
     return process
 
 
+def begin(store: Path, told: int) -> list[int]:
+    """Begin several samplers and a compactor; give their processes' numbers."""
+    works: list[Work] = [partial(sample, host="ab"[number % 2]) for number in range(SAMPLERS)]
+    return [start(work, store, told) for work in [*works, compact]]
+
+
+def kill(process: int) -> None:
+    """Kill one, which must not have ended by itself."""
+    os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    if not os.WIFSIGNALED(status):
+        sys.exit("one has ended with an error")
+
+
 def main(store: Path, seed: int, rounds: int) -> None:
     """Start them and kill them."""
     chance = random.Random(seed)  # noqa: S311 - it is only to be repeated
     told = os.open(store.parent / "told", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     put(store, NOON)  # the first one loads more
-    began = time.monotonic()
-    put(store, NOON)
+    before, began = os.fstat(told).st_size, time.monotonic()
+    running = begin(store, told)
+    while os.fstat(told).st_size == before:  # how long a sample takes here and now, beside all the others
+        time.sleep(0.001)
     longest = LIFE * (time.monotonic() - began)
+    for process in running:
+        kill(process)
     for _ in range(rounds):
-        works: list[Work] = [partial(sample, host="ab"[number % 2]) for number in range(SAMPLERS)]
         started = time.monotonic()
-        running = sorted((chance.random() * longest, start(work, store, told)) for work in [*works, compact])
-        for life, process in running:
+        for life, process in sorted((chance.random() * longest, one) for one in begin(store, told)):
             time.sleep(max(0.0, started + life - time.monotonic()))
-            os.kill(process, signal.SIGKILL)
-            _, status = os.waitpid(process, 0)
-            if not os.WIFSIGNALED(status):
-                sys.exit("one has ended with an error")
+            kill(process)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,8 @@ def test_times_bound_what_is_read(tmp_path: Path) -> None:
     assert found(since=pd.Timestamp("2024-11-26 00:00"), tz="UTC") == ids[12:]
     assert found(since=datetime.now(UTC) - (NOON + HOUR * 5)) in (ids[5:], ids[6:])
     assert found(since="2025-01-01T00:00Z") == []
+    assert found(since="0001-01-01T00:00+14:00", until="9999-12-31T23:59-14:00") == ids
+    assert found(until="0001-01-01T00:00Z") == found(since="9999-12-31T23:59:59.999999Z") == []
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,7 @@ def test_times_bound_what_is_read(tmp_path: Path) -> None:
         ({"since": NOON, "until": NOON}, "Nothing is since"),
         ({"tz": "Mars/Olympus"}, "is not a time zone"),
         ({"tz": "../x"}, "is not a time zone"),
+        ({"tz": "x" * 300}, "is not a time zone"),
         ({"columns": ["name", "nome"]}, "has no column 'nome'"),
         ({"columns": "name"}, "'name' is no list of columns"),
         ({"every": "hourly"}, "is not a duration"),
@@ -192,6 +195,7 @@ def test_every_keeps_the_last_of_each_host(tmp_path: Path) -> None:
     kept = [pd.Timestamp(NOON + timedelta(minutes=minutes)) for minutes in (5, 59, 60, 125)]
     assert found["sampled_at"].tolist() == kept
     assert len(history("volumes", tmp_path, every=timedelta(days=1))) == 2
+    assert len(history("volumes", tmp_path, every=timedelta.max)) == 2
 
 
 @pytest.mark.parametrize(
@@ -202,6 +206,7 @@ def test_every_keeps_the_last_of_each_host(tmp_path: Path) -> None:
         # The clock shows 02:30 twice on this day, which has 25 hours and is one day.
         (["2026-10-25 00:30", "2026-10-25 01:30", "2026-10-25 02:30"], "1h", [0, 1, 2]),
         (["2026-10-24 22:00", "2026-10-25 22:30", "2026-10-25 23:00"], "1d", [1, 2]),
+        (["2026-10-24 22:30", "2026-10-25 00:30", "2026-10-25 04:30"], "6h", [2]),
         # It leaves out an hour on this one.
         (["2026-03-29 00:30", "2026-03-29 01:00", "2026-03-29 01:30"], "1h", [0, 2]),
         (["2026-03-28 23:00", "2026-03-29 21:59", "2026-03-29 22:00"], "1d", [1, 2]),
@@ -244,6 +249,9 @@ def _break(path: Path, how: str) -> None:
     elif how == "flipped":  # in a page: only its checksum tells
         place = data.index(b"v0") if b"v0" in data else 60
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    elif how == "lost":
+        path.unlink()
+        path.symlink_to("nowhere")
     elif how == "stranger":
         path.rename(path.with_name("my own.parquet"))
     elif how == "other columns":
@@ -252,7 +260,7 @@ def _break(path: Path, how: str) -> None:
         pd.DataFrame({"x": [1]}).to_csv(path)
 
 
-@pytest.mark.parametrize("how", ["cut", "empty", "flipped", "stranger", "other columns", "no text"])
+@pytest.mark.parametrize("how", ["cut", "empty", "flipped", "lost", "stranger", "other columns", "no text"])
 @pytest.mark.parametrize("frame", ["volumes", "samples"])
 def test_a_broken_file_is_named_and_the_rest_can_be_had(tmp_path: Path, how: str, frame: str) -> None:
     broken, whole = put(tmp_path, NOON), put(tmp_path, NOON + HOUR)

@@ -97,7 +97,7 @@ def test_it_is_left_as_it_is_by_a_compaction(tmp_path: Path) -> None:
     assert compact_history(tmp_path / "store").empty
 
 
-def test_it_is_never_mixed_with_what_was_measured(tmp_path: Path) -> None:
+def test_it_is_never_mixed_with_what_was_measured(store: Path, tmp_path: Path) -> None:
     put(tmp_path, NOON)
     before = data_files(tmp_path)
     with pytest.raises(BadValue, match="There is something in"):
@@ -105,3 +105,7 @@ def test_it_is_never_mixed_with_what_was_measured(tmp_path: Path) -> None:
     assert data_files(tmp_path) == before
     with pytest.raises(BadValue, match="0 days are no history"):
         learning_history(tmp_path / "new", days=0)
+    before = data_files(store)
+    with kvmnb.connect("test:///default") as host, pytest.raises(BadValue, match="are made up, to learn on"):
+        kvmnb.sample(host, store, inside=False)
+    assert data_files(store) == before

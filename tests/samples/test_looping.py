@@ -47,3 +47,14 @@ def test_a_second_one_does_not() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         repeat(act, timedelta(hours=1))
+
+
+def test_no_interval_is_too_long_to_wait_for() -> None:
+    done: list[str] = []
+
+    def act() -> None:
+        done.append("done")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    repeat(act, timedelta.max)
+    assert done == ["done"]

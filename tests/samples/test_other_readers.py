@@ -11,6 +11,7 @@ import dask.dataframe
 import duckdb
 import pandas as pd
 import polars
+import pyarrow.parquet as pq
 import pytest
 
 from kvmnb.samples.reading import history
@@ -73,6 +74,27 @@ def test_all_read_the_same(store: Path, read: Callable[[Path], pd.DataFrame]) ->
     assert {str(day)[:10] for day in found["day"]} == {"2024-11-25", "2024-11-26"}
     assert set(found["host"].astype(str)) == set(HOSTS)
     assert found["problem"].isna().all()
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask's own
+@pytest.mark.parametrize(("place", "columns"), [(0, 1), (-1, 2)], ids=["oldest", "newest"])
+def test_files_that_lack_a_column_are_read_as_the_readme_says(
+    tmp_path: Path, place: int, columns: int
+) -> None:
+    for day in range(3):
+        put(tmp_path, NOON + timedelta(days=day), 1)
+    path = sorted((tmp_path / "volumes").rglob("*.parquet"))[place]
+    lacking = pq.read_table(path, partitioning=None).drop_columns(["allocation"])
+    pq.write_table(lacking, path)
+    folder = tmp_path / "volumes"
+    union = "from read_parquet($1 || '/**/*.parquet', union_by_name = true)"
+    found = duckdb.connect().sql(union, params=[str(folder)]).df()
+    assert sorted(found["allocation"].isna()) == [False, False, True]
+    lazy = polars.scan_parquet(folder, missing_columns="insert", extra_columns="ignore").collect()
+    frames = (pd.read_parquet(folder), _dask(folder), pd.DataFrame(lazy.to_dict(as_series=False)))
+    for frame in frames:
+        assert len(frame) == 3
+        assert ["name", "allocation"][:columns] == [n for n in ("name", "allocation") if n in frame.columns]
 
 
 def test_the_samples_that_count_can_be_told_without_the_kit(store: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from kvmnb.errors import BadValue, HistoryFailed, NotFound
 from kvmnb.samples import drafts, tidying
 from kvmnb.samples.drafts import Drafts
+from kvmnb.samples.files import SOURCES
 from kvmnb.samples.listing import list_history
 from kvmnb.samples.reading import history
 from kvmnb.samples.store import Partition, Store
@@ -153,6 +154,31 @@ def test_what_was_put_together_is_not_deleted_for_a_damaged_file(
     told = compact_history(tmp_path)
     assert told[told["frame"] == "volumes"]["status"].tolist() == ["left alone"]
     assert len(data_files(tmp_path / "volumes")) == 3
+
+
+@pytest.mark.parametrize("said", ["5", "{}", "[", "null"])
+def test_a_file_that_does_not_say_what_it_was_made_of_is_left_alone(tmp_path: Path, said: str) -> None:
+    for number in range(2):
+        put(tmp_path, NOON + HOUR * number)
+    path = next((tmp_path / "volumes").rglob("*.parquet"))
+    table = pq.read_table(path, partitioning=None).replace_schema_metadata({SOURCES: said})
+    pq.write_table(table, path.with_name(f"merged-{path.name}"))
+    told = compact_history(tmp_path)
+    assert told[told["frame"] == "volumes"]["status"].tolist() == ["left alone"]
+    assert len(data_files(tmp_path / "volumes")) == 3
+    assert len(history("volumes", tmp_path, strict=False)) == 4
+
+
+def test_a_link_that_leads_nowhere_is_left_alone(tmp_path: Path) -> None:
+    for number in range(2):
+        put(tmp_path, NOON + HOUR * number)
+    path = next((tmp_path / "volumes").rglob("*.parquet"))
+    path.unlink()
+    path.symlink_to("nowhere")
+    told = compact_history(tmp_path).set_index("frame")
+    assert told.loc["volumes", "status"] == "left alone"
+    assert str(path) in str(told.loc["volumes", "problem"])
+    assert path.is_symlink()
 
 
 def test_what_a_killed_sampler_left_is_removed(tmp_path: Path) -> None:

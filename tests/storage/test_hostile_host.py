@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from kvmnb.storage.actions import DeleteVolume
+from kvmnb.storage.model import FILE_GONE
 from tests.storage.builders import Site, define_guest, file_disk, overlay, qemu_img
 
 
@@ -48,6 +49,19 @@ def test_a_header_that_is_not_utf8_is_a_row_with_its_reason(site: Site) -> None:
     assert frame.loc["hostile.qcow2", "format"] == "qcow2"
     assert not frame.loc["hostile.qcow2", "chain_known"]
     assert frame.loc["base.qcow2", "status"] == "ok"
+
+
+def test_a_file_that_is_gone_and_whose_name_is_not_utf8_is_a_row(site: Site) -> None:
+    site.running().volume("kept.qcow2")
+    _put(site, b"\xff\xe7.raw")
+    site.refresh()
+    Path(os.fsdecode(os.fsencode(site.target) + b"/\xff\xe7.raw")).unlink()
+    frame = site.host.volumes().set_index("name")
+    assert frame["status"].to_dict() == {r"\xff\xe7.raw": "unreadable", "kept.qcow2": "ok"}
+    assert frame.loc[r"\xff\xe7.raw", "problem"] == FILE_GONE
+    assert frame.loc[r"\xff\xe7.raw", "path"] == rf"{site.target}/\xff\xe7.raw"
+    usage = site.host.usage(inside=False).set_index("volume")
+    assert usage["allocation"].isna()[r"\xff\xe7.raw"]
 
 
 def test_a_file_that_is_gone_is_a_row_with_its_reason(site: Site) -> None:

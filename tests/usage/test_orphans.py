@@ -9,8 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from kvmnb.images.headers import Qcow2
+from kvmnb.storage.model import Volume
+from kvmnb.usage.orphans import candidates, orphans
 from tests.guests.holding import holding
 from tests.storage.builders import MIB, Site, define_guest, file_disk, overlay, qemu_img
+from tests.usage.hosts import File, MadeUp, guest, made_up, pool, rows
 
 #: Longer ago than what counts as recent, in seconds.
 _LONG = 40 * 86_400
@@ -21,6 +25,13 @@ def _old(path: Path) -> Path:
     then = time.time() - _LONG
     os.utime(path, (then, then))
     return path
+
+
+def _again(site: Site) -> None:
+    """Make a second pool of the folder of the first, which libvirt allows only under another path."""
+    (site.folder / "again").symlink_to(site.target)
+    site.daemon.virsh("pool-define-as", "again", "dir", "--target", str(site.folder / "again"))
+    site.daemon.virsh("pool-start", "again")
 
 
 def _row(site: Site, name: str) -> dict[str, object]:
@@ -106,6 +117,15 @@ def test_what_could_not_be_read_speaks_against_it(site: Site) -> None:
     assert "a use may not be known: disk vda of guest 'vm1'" in _doubts(site, "v.qcow2")
 
 
+def test_a_guest_that_shares_its_folder_speaks_against_it(site: Site) -> None:
+    site.running()
+    site.raw("shared.img", b"x")
+    share = f"<filesystem type='mount'><source dir='{site.target}'/><target dir='t'/></filesystem>"
+    define_guest(site, "vm1", share)
+    said = f"it lies in {str(site.target)!r}, which is used by guest 'vm1' (filesystem, shut off)"
+    assert said in _doubts(site, "shared.img")
+
+
 def test_a_process_that_has_it_open_speaks_against_it(site: Site) -> None:
     site.running()
     path = site.volume("v.qcow2")
@@ -135,6 +155,26 @@ def test_another_name_of_the_same_file_speaks_against_it(site: Site) -> None:
     assert f"the same file as 'b.img' of pool '{site.pool}'" in _doubts(site, "a.img")
 
 
+def test_a_link_gives_nothing_back_and_a_second_pool_has_no_second_file(site: Site) -> None:
+    site.running()
+    path, apart = site.raw("a.img", b"x"), site.folder / "apart.img"
+    apart.write_bytes(b"x")
+    for name, to in (("to a.img", path), ("to apart.img", apart)):
+        (site.target / name).symlink_to(to)
+    site.refresh()
+    said = "deleting the link gives nothing back"
+    assert f"it is a link to {str(path)!r}, which stays: {said}" in _doubts(site, "to a.img")
+    assert f"it is a link to {str(apart)!r}, which stays: {said}" in _doubts(site, "to apart.img")
+    assert f"'to a.img' of pool '{site.pool}' is a link to it" in _doubts(site, "a.img")
+    assert "gives nothing back" not in _doubts(site, "a.img")
+    _again(site)
+    frame = site.host.orphans()
+    for name, other in ((site.pool, "again"), ("again", site.pool)):
+        (doubts,) = frame.loc[(frame["volume"] == "a.img") & (frame["pool"] == name), "doubts"]
+        assert f"it is 'a.img' of pool '{other}' as well, which goes with it" in doubts
+        assert not any("gives nothing back" in doubt for doubt in doubts)
+
+
 def test_a_file_that_holds_the_data_of_another_image(site: Site) -> None:
     site.running()
     path = site.target / "head.qcow2"
@@ -144,6 +184,10 @@ def test_a_file_that_holds_the_data_of_another_image(site: Site) -> None:
     usage = site.host.usage(inside=False).dropna(subset="volume").set_index("volume")
     assert usage.loc["head.qcow2", "promised"] == 0
     assert usage.loc["body.raw", "promised"] == 8 * MIB
+    _again(site)
+    usage = site.host.usage(inside=False)
+    assert usage.loc[usage["volume"] == "head.qcow2", "promised"].tolist() == [0, 0]
+    assert list(site.host.overcommit()["promised"]) == [8 * MIB] * 2
 
 
 def test_what_has_the_fewest_doubts_stands_first_and_then_what_takes_most(site: Site) -> None:
@@ -152,3 +196,19 @@ def test_what_has_the_fewest_doubts_stands_first_and_then_what_takes_most(site: 
         site.raw(f"{name}.img", b"x" * size * MIB)
     with (site.target / "held.img").open("rb"):
         assert list(site.host.orphans()["volume"]) == ["large.img", "small.img", "held.img"]
+
+
+def test_the_data_of_an_image_whose_header_cannot_be_read_may_lie_in_it() -> None:
+    facts = {"head": "qcow2", "body": "raw", "other": "qcow2"}
+    listed = tuple(Volume("p", name, f"/p/{name}", "file", kind, MIB, MIB) for name, kind in facts.items())
+    sound = Qcow2(MIB, 1 << 16, 0, external=False)
+    for header, doubted in ((None, ["body"]), (sound, [])):
+        headers = {"head": header, "other": sound}
+        files = {
+            f"/p/{name}": File(1, at, MIB, MIB, header=headers.get(name)) for at, name in enumerate(facts)
+        }
+        seen = made_up([pool("p")], MadeUp(files, {"p": listed}, (guest("vm1", "/p/head"),)))
+        told = rows(orphans(seen, candidates(seen), {}), "volume")
+        said = "the header of /p/head could not be read: its data may lie in this"
+        assert [name for name, row in told.items() if said in row["doubts"]] == doubted
+        assert set(told) == {"body", "other"}

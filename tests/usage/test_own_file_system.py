@@ -86,6 +86,32 @@ def test_two_pools_of_one_file_system(site: Site, folder: Path) -> None:
     assert {row["storage"] for row in told.values()} == {"a"}
 
 
+def test_what_a_link_leads_to_is_counted_where_it_lies(site: Site, folder: Path) -> None:
+    site.running()
+    _pool(site, "a", folder / "a")
+    before = _rest(site, "a", site.pool)["a", "unexplained"]["allocation"]
+    listed, other = folder / "a" / "1.img", folder / "2.qcow2"
+    listed.write_bytes(b"x" * 5 * MIB)
+    qemu_img("create", "-f", "qcow2", other, "80M")
+    for path in (listed, other):
+        (site.target / f"to {path.name}").symlink_to(path)
+    told = _rest(site, "a", site.pool)
+    assert told["a", "unexplained"]["allocation"] == before
+    assert told["a", "elsewhere"]["allocation"] == _du(other)
+    frame = site.host.usage(inside=False)
+    links = rows(frame[frame["pool"] == site.pool], "volume")
+    for path in (listed, other):
+        link = links[f"to {path.name}"]
+        assert (link["storage"], link["counted_at"], link["allocation"]) == ("a", str(path), _du(path))
+        assert "it is a link to what is not on its pool's storage" in str(link["problem"])
+    assert frame.loc[frame["path"] == str(other), "counted_at"].isna().sum() == 1
+    promised = rows(site.host.overcommit(), "pool")
+    assert (promised[site.pool]["promised"], promised[site.pool]["volumes"]) == (0, 0)
+    available = promised["a"]["available"]
+    assert isinstance(available, int)
+    assert promised["a"]["shortfall"] == 80 * MIB - _du(other) - available
+
+
 def test_a_figure_that_is_old_is_said_to_be(site: Site, folder: Path) -> None:
     _pool(site, "a", folder / "a")
     path = folder / "a" / "v.img"

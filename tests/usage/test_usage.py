@@ -11,7 +11,17 @@ import pytest
 
 from kvmnb.host import Host, connect
 from kvmnb.schema import ORPHANS, OVERCOMMIT, USAGE
-from tests.storage.builders import MIB, Site, define_guest, disk, file_disk, guest_xml, opened, qemu_img
+from tests.storage.builders import (
+    MIB,
+    Site,
+    define_guest,
+    disk,
+    file_disk,
+    guest_xml,
+    opened,
+    qemu_img,
+    start_guest,
+)
 from tests.usage.hosts import rows
 
 _FRAMES = [
@@ -200,6 +210,17 @@ def test_what_cannot_be_read_has_a_row_that_says_so(site: Site) -> None:
     assert (unknown["role"], unknown["status"]) == ("unknown", "use unknown")
     assert "'vm1'" in unknown["problem"]
     assert list(site.host.overcommit()["status"]) == ["ok", "pool not running"]
+
+
+def test_a_disk_of_the_next_boot_is_not_looked_into_and_said_to_be(site: Site) -> None:
+    site.running()
+    start_guest(site, "vm1", file_disk(site.volume("now.qcow2")))
+    define_guest(site, "vm1", file_disk(site.volume("next.qcow2")))
+    row = rows(_usage(site), "volume")["next.qcow2"]
+    assert (row["role"], row["guests"], row["guest"]) == ("disk", ("vm1",), None)
+    assert row["used"] is row["filesystems"] is None
+    assert row["status"] == "not read inside"
+    assert "only as saved or when it boots next" in str(row["problem"])
 
 
 def test_a_volume_whose_file_is_gone_takes_nothing(site: Site) -> None:

@@ -289,3 +289,15 @@ def test_it_is_public_and_its_picture_carries_its_words() -> None:
     assert kvmnb.chart_trend is chart_trend
     chart = chart_trend(trend(_NOISY), _NOISY)
     assert "alt='How storage fills" in chart.html()
+
+
+def test_what_is_to_be_known_of_an_uncertain_growth_is_written_and_said() -> None:
+    history = pools("vm", _DAYS, 600 * GIB + np.where(_DAYS < 40, -5 * _DAYS, -200 + 15 * (_DAYS - 40)) * GIB)
+    told = trend(history)
+    assert told["status"].tolist() == ["uncertain"]
+    chart = chart_trend(told, history)
+    written = " ".join(texts_on(chart))
+    for said in (written, chart.alt):
+        assert "its pace changed about 2026-04-" in said
+        assert "both growing and shrinking" not in said  # "may grow, or not" says it
+    assert not hanging_over(chart)

@@ -20,10 +20,10 @@ from kvmnb.units import format_size
 PARTS: dict[str, dict[str, str]] = {
     "used inside": {"facecolor": "#0b4f7d", "hatch": "", "ink": PAPER},
     "reclaimable": {"facecolor": "#ffb000", "hatch": "", "ink": INK},
-    "shared": {"facecolor": "#7db3d8", "hatch": "", "ink": INK},
+    "shared": {"facecolor": "#4a90c4", "hatch": "", "ink": INK},
     "not known": {"facecolor": "#f2f2f2", "hatch": "/////", "ink": INK},
     "unused": {"facecolor": "#a8386b", "hatch": "", "ink": PAPER},
-    "other": {"facecolor": "#b8b8b8", "hatch": "", "ink": INK},
+    "other": {"facecolor": "#dedede", "hatch": "", "ink": INK},
     "free": {"facecolor": PAPER, "hatch": "", "ink": INK},
 }
 

@@ -301,3 +301,13 @@ def test_what_is_to_be_known_of_an_uncertain_growth_is_written_and_said() -> Non
         assert "its pace changed about 2026-04-" in said
         assert "both growing and shrinking" not in said  # "may grow, or not" says it
     assert not hanging_over(chart)
+
+
+@pytest.mark.parametrize(
+    ("days", "alone"), [([3.0], [0]), ([0, 0.5, 1, 1.5, 2, 20, 40], [6, 8]), (_DAYS[:9], [])]
+)
+def test_a_sample_that_stands_alone_is_seen(days: Any, alone: list[int]) -> None:  # noqa: ANN401
+    history = pools("vm", days, np.full(len(days), 600 * GIB))
+    line = line_on(chart_trend(trend(history), history).axes[0], "taken")
+    assert line.get_marker() == "o"
+    assert line.get_markevery() == alone

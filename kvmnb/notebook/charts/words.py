@@ -70,7 +70,7 @@ def label(said: Any, widest: float = _WIDEST) -> str:  # noqa: ANN401 - a frame'
     Examples
     --------
     >>> label("qcow2"), label("qcow2 with a very long list of options", 1)
-    ('qcow2', 'qcow2 w…options')
+    ('qcow2', 'qcow2 …tions')
     """
     text = short = drawable(said) or "(no name)"
     while (wide := width_of(short)) > widest:

@@ -271,8 +271,9 @@ def test_another_frame_or_nothing_to_draw_is_refused() -> None:
         chart_trend(trend(pools("off", _DAYS, [None] * 240)))
     with pytest.raises(BadValue, match="needs a history of 'pools'"):
         chart_trend(trend(_NOISY), POOLS.empty().drop(columns="name"))
-    with pytest.raises(BadValue, match="0 charts are none"):
-        chart_trend(trend(_NOISY), most=0)
+    for none in (0, 1.5, "8"):
+        with pytest.raises(BadValue, match="most cannot be"):
+            chart_trend(trend(_NOISY), most=none)  # type: ignore[arg-type]
 
 
 def test_days_are_few_and_apart_however_long_the_history() -> None:

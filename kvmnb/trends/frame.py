@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: So many samples, over so many days, on so many of them, are the fewest that tell of growth.
 SAMPLES, DAYS, DIFFERENT = 8, 7.0, 5
 
+#: In fewer days than this, a rhythm of weeks looks like growth.
+TWO_WEEKS = 14.0
+
 #: What would take longer to fill even at the most that it may grow, does not grow to speak of.
 HORIZON = 3650.0
 
@@ -100,7 +103,10 @@ def _row(series: Series, newest: int) -> dict[str, Any]:
     if status != "gone":
         row |= _forecast(worked.growth, room, full=status == "full", until=row["until"])
     said = [worked.lacking] if status == "not enough data" else []
-    said += _reasons(status, worked) + notes(series, newest)
+    said += _reasons(status, worked)
+    if status in {"ok", "uncertain"} and series.times[-1] - series.times[0] < TWO_WEEKS * DAY:
+        said.append("in less than two weeks, what comes and goes within a week looks like growth")
+    said += notes(series, newest)
     return row | {"status": status, "problem": "; ".join(said) or None}
 
 

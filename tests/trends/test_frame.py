@@ -165,6 +165,9 @@ def test_seven_days_of_one_sample_each_are_enough() -> None:
     days = np.arange(8.0)
     row = _one(trend(pools("vm", days, 300 * GIB + GIB * days)))
     assert row["growth"] == pytest.approx(GIB)
+    assert row["problem"] == "in less than two weeks, what comes and goes within a week looks like growth"
+    days = np.arange(15.0)
+    assert pd.isna(_one(trend(pools("vm", days, 300 * GIB + GIB * days)))["problem"])
 
 
 def test_a_full_pool_is_full_however_short_its_history() -> None:

@@ -51,11 +51,11 @@ def trend(pools: pd.DataFrame | None = None, df: pd.DataFrame | None = None) -> 
     The growth is Theil and Sen's: the median of the slopes between all pairs of days, each day taken by the
     median of its samples. Sudden changes that stay, such as a deleted volume, are counted as steps and are no
     growth, unless they come again and again. Where its pace changed, the growth is that of late, and the
-    interval holds both. The interval is to hold the true growth in 90 of 100 histories. Of made ones it held
-    it in 80 to 92 where a size wanders, and in more where errors do not last; in 55 to 65 where the pace
-    itself wanders, and seldom where a rhythm, such as a clean-up each month, is longer than a third of the
-    history. It says nothing about steps to come. Full is where nothing is available: of a file system that
-    keeps blocks for its administrator, before all of it is used.
+    interval holds that of the whole as well. It is to hold the true growth in 90 of 100 histories. Of made
+    ones it held it in 80 to 92 where a size wanders, and in more where errors do not last; in 55 to 65 where
+    the pace itself wanders, and seldom where a rhythm, such as a clean-up each month, is longer than a third
+    of the history. It says nothing about steps to come. Full is where nothing is available: of a file system
+    that keeps blocks for its administrator, before all of it is used.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ _ELSEWHERE = ("jquery_url", "mathjax_url", "mermaid_js_url", "mermaid_layout_elk
 def wants_report(notebook: Any) -> bool:  # noqa: ANN401 - nbformat has no types
     """Tell whether a notebook is one whose record is a report."""
     return bool(notebook.metadata.get(WANTED, False))
+
+
+#: A link of a notebook's words to another notebook.
+_TO_NOTEBOOK = re.compile(r"\[([^\]]+)\]\([^)\s]+\.ipynb\)")
 
 
 def _put_words_to_picture(output: Any) -> None:  # noqa: ANN401 - nbformat has no types
@@ -59,6 +64,8 @@ def write_report(record: Path) -> Path:
     )
     notebook = load(record)
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":  # the page goes out alone
+            cell.source = _TO_NOTEBOOK.sub(r"\1", cell.source)
         for output in cell.get("outputs", ()):
             _put_words_to_picture(output)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": record.stem}})

@@ -20,7 +20,7 @@ _PURE = [
     "images/headers",
     "guests/agent_rows",
     "guests/tree",
-    *(f"trends/{name}" for name in ("days", "frame", "growth", "notes", "series", "steps", "thin")),
+    *(f"trends/{name}" for name in ("days", "frame", "growth", "notes", "pace", "series", "steps", "thin")),
     *(f"samples/{name}" for name in ("made_up", "nowhere", "thinning", "window")),
     *(f"fleets/{name}" for name in ("labels", "joining")),
     *(

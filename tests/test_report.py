@@ -25,7 +25,9 @@ def _record(folder: Path) -> Path:
     ]
     made = [nbformat.from_dict(output) for output in outputs]  # type: ignore[no-untyped-call]
     cell = nbformat.v4.new_code_cell("secret_call()", outputs=made, execution_count=1)  # type: ignore[no-untyped-call]
-    words = nbformat.v4.new_markdown_cell("# What is used\n\nMuch.")  # type: ignore[no-untyped-call]
+    words = nbformat.v4.new_markdown_cell(
+        "# What is used\n\nMuch: see [the other one](other.ipynb) and [why](mailto:ops@example.org)."
+    )  # type: ignore[no-untyped-call]
     notebook = nbformat.v4.new_notebook(cells=[words, cell])  # type: ignore[no-untyped-call]
     path = folder / "record.ipynb"
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
@@ -41,6 +43,13 @@ def test_a_page_has_all_but_the_code(tmp_path: Path) -> None:
     assert "Pool vmdisk is half full" in page
     assert "42 GiB &lt;b&gt;free&lt;/b&gt;" in page
     assert "secret_call" not in page
+
+
+def test_a_page_has_no_links_to_notebooks_that_do_not_go_with_it(tmp_path: Path) -> None:
+    page = write_report(_record(tmp_path)).read_text()
+    assert "see the other one and" in page
+    assert ".ipynb" not in page
+    assert 'href="mailto:ops@example.org"' in page
 
 
 def test_a_page_asks_no_other_machine(tmp_path: Path) -> None:

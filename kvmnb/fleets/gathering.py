@@ -64,7 +64,9 @@ def gather(
 def _submit(executor: Executor, question: Question) -> Future[Answer]:
     try:
         return executor.submit(ask, question)
-    except RuntimeError as error:  # it was shut down, or its processes ended
+    except (
+        Exception
+    ) as error:  # it was shut down, or its processes ended; Dask's raises what is no RuntimeError
         raise KvmnbError(f"The executor takes no work: {error}", "give the fleet a new one") from error
 
 

@@ -136,7 +136,12 @@ TREND = Frame(
             "how much it can hold: what was taken and what was available at the last sample, without what a "
             "file system keeps for its administrator; NA where that is not known",
         ),
-        Column("growth", "Float64", "how much more is taken each day", "bytes per day"),
+        Column(
+            "growth",
+            "Float64",
+            "how much more is taken each day; that of late, where the pace has changed",
+            "bytes per day",
+        ),
         Column("growth_least", "Float64", "the lower end of its interval", "bytes per day"),
         Column("growth_most", "Float64", "the upper end of its interval", "bytes per day"),
         Column(

@@ -66,7 +66,7 @@ def growth(at: Floats, values: Floats, stretch: Ints, weekday: Ints) -> Growth |
     Growth or None
         None where there are too few values.
     """
-    known = _known(at, stretch, weekday)
+    known = known_parts(at, stretch, weekday)
     if len(at) - known.shape[1] < _SPARE:
         return None
     scale = float(np.ptp(values))
@@ -77,13 +77,15 @@ def growth(at: Floats, values: Floats, stretch: Ints, weekday: Ints) -> Growth |
     fit = np.linalg.lstsq(known, scaled)[0]
     level = known[:, 1:] @ fit[1:]
     rate = float(theilslopes(scaled - level, at).slope)
+    if abs(rate) * float(np.ptp(at)) < _ROUNDING:
+        rate = 0.0
     off = 0.0
     if np.abs(scaled - known @ fit).max() > _ROUNDING:
         off = _off(at, scaled, known)
     return Growth(rate * scale, (rate - off) * scale, (rate + off) * scale)
 
 
-def _known(at: Floats, stretch: Ints, weekday: Ints) -> Floats:
+def known_parts(at: Floats, stretch: Ints, weekday: Ints) -> Floats:
     """Give what a series is made of beside errors: growth, a level per stretch, and a rhythm of weeks."""
     parts = [at - at.mean(), *(stretch == number for number in np.unique(stretch))]
     days = np.unique(weekday)

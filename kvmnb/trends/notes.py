@@ -10,8 +10,15 @@ from kvmnb.trends.days import DAY
 from kvmnb.trends.series import Series
 from kvmnb.units import format_size
 
+#: What is said of growth whose interval holds 0.
+UNSURE = "the interval of its growth holds both growing and shrinking"
+
 #: A host whose last sample is so many days older than another's was not sampled of late.
 STALE = 2.0
+
+#: So many days back, room that was down to so small a part of what there is now is told: what comes and goes
+#: in a night is no growth, and fills storage all the same.
+LATELY, LOW = 7.0, 0.5
 
 #: Of all samples, the part that may be unreadable without a word.
 FEW = 0.1
@@ -44,6 +51,7 @@ def notes(series: Series, newest: int) -> list[str]:
     said += _missed(series)
     if len(series.size) and np.isnan(series.room[-1]):
         said.append("its size is not known")
+    said += _low(series)
     for place in series.resized[-1:]:
         before, after = (format_size(int(size)) for size in series.size[place - 1 : place + 1])
         said.append(f"its size changed from {before} to {after} by {_date(int(series.times[place]))}")
@@ -62,6 +70,18 @@ def _missed(series: Series) -> list[str]:
     if count > FEW * (count + read):
         return [f"{count} of {count + read} samples could not be read{why}"]
     return []
+
+
+def _low(series: Series) -> list[str]:
+    """Say how little room there was of late, where that is far less than at the last sample."""
+    lately = series.times > series.last - LATELY * DAY
+    times, room = series.times[lately], series.room[lately]
+    if not (len(room) and series.room[-1] > 0):
+        return []
+    low = float(np.nanmin(room))
+    if low >= LOW * series.room[-1]:
+        return []
+    return [f"only {format_size(max(0, int(low)))} of it were free {_date(int(times[room == low][-1]))}"]
 
 
 def _date(time: int) -> str:

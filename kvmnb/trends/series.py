@@ -181,6 +181,8 @@ def _order(place: tuple[str | None, ...]) -> tuple[str, ...]:
 def _series(part: pd.DataFrame, source: _Source, host: str | None, name: str) -> Series:
     columns = (part[column].to_numpy() for column in ("taken", "room", "size"))
     times, (taken, room, size) = distinct(part["time"].to_numpy(), *columns)
+    # libvirt says 0 of storage whose size it cannot tell.
+    room, size = (np.where(size == 0, np.nan, figures) for figures in (room, size))
     read = ~np.isnan(taken)
     reasons = part.loc[part["time"].isin(times[~read]), source.why].dropna()
     kinds: set[Any] = set(part["type"]) if "type" in part else set()

@@ -27,6 +27,9 @@ SMALLEST = 1e-3
 #: volumes that are made one after the other, or a clean-up each month.
 MOST = 3
 
+#: Times between changes that differ by less than this part of them, or by a day, are the same: months differ.
+_EVEN = 0.12
+
 #: A change that takes longer than so many days is no sudden one, but another pace.
 LONGEST = 3
 
@@ -80,7 +83,7 @@ def cut(at: Floats, values: Floats, size: float) -> Stretches:
         alike = [run for run in runs if (change[run[0]] > 0) == rising]
         when = np.array([at[kept][last + 1] for _, last in alike])
         jumps = np.array([abs(level[last + 1] - level[first]) for first, last in alike])
-        if len(alike) > MOST or _weekly(when, jumps):
+        if len(alike) > MOST or _regular(when, jumps):
             recurring += len(alike)
         else:
             found += alike
@@ -116,11 +119,16 @@ def _runs(change: Floats, far: float) -> list[tuple[int, int]]:
     ]
 
 
-def _weekly(when: Floats, jumps: Floats) -> bool:
-    """Say whether changes of about one size come a week after each other: then two are a habit already."""
-    a_week_on = np.abs(np.diff(when) - 7) <= 1
+def _regular(when: Floats, jumps: Floats) -> bool:
+    """Say whether changes of about one size come in a rhythm: then they are a habit already.
+
+    Two are one a week after each other, and three where as much time lies between them.
+    """
+    apart = np.diff(when)
     alike = np.abs(np.diff(np.log(jumps))) < np.log(1.5)
-    return bool((a_week_on & alike).any())
+    weekly = np.abs(apart - 7) <= 1
+    even = np.abs(np.diff(apart)) <= np.maximum(1.0, _EVEN * apart[1:])
+    return bool((weekly & alike).any() or (even & alike[1:] & alike[:-1]).any())
 
 
 def _stays(level: Floats, run: tuple[int, int]) -> bool:

@@ -96,3 +96,12 @@ def test_processes_that_are_killed_are_no_fault_of_the_hosts(hanging: Hanging) -
         assert isinstance(caught.value.__cause__, BrokenProcessPool)
         with pytest.raises(KvmnbError, match=r"The executor takes no work: .*Give the fleet a new one"):
             fleet.pools()
+
+
+def test_a_dask_client_that_was_closed_takes_no_work(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0", silence_logs=50)
+    with cluster, distributed.Client(cluster) as client:
+        executor = client.get_executor()
+    with pytest.raises(KvmnbError, match=r"The executor takes no work: .*Give the fleet a new one"):
+        kvmnb.fleet({"one": at(tmp_path / "none")}, executor=executor).pools()

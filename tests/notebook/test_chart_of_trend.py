@@ -271,8 +271,9 @@ def test_another_frame_or_nothing_to_draw_is_refused() -> None:
         chart_trend(trend(pools("off", _DAYS, [None] * 240)))
     with pytest.raises(BadValue, match="needs a history of 'pools'"):
         chart_trend(trend(_NOISY), POOLS.empty().drop(columns="name"))
-    with pytest.raises(BadValue, match="0 charts are none"):
-        chart_trend(trend(_NOISY), most=0)
+    for none in (0, 1.5, "8"):
+        with pytest.raises(BadValue, match="most cannot be"):
+            chart_trend(trend(_NOISY), most=none)  # type: ignore[arg-type]
 
 
 def test_days_are_few_and_apart_however_long_the_history() -> None:
@@ -289,3 +290,25 @@ def test_it_is_public_and_its_picture_carries_its_words() -> None:
     assert kvmnb.chart_trend is chart_trend
     chart = chart_trend(trend(_NOISY), _NOISY)
     assert "alt='How storage fills" in chart.html()
+
+
+def test_what_is_to_be_known_of_an_uncertain_growth_is_written_and_said() -> None:
+    history = pools("vm", _DAYS, 600 * GIB + np.where(_DAYS < 40, -5 * _DAYS, -200 + 15 * (_DAYS - 40)) * GIB)
+    told = trend(history)
+    assert told["status"].tolist() == ["uncertain"]
+    chart = chart_trend(told, history)
+    written = " ".join(texts_on(chart))
+    for said in (written, chart.alt):
+        assert "its pace changed about 2026-04-" in said
+        assert "both growing and shrinking" not in said  # "may grow, or not" says it
+    assert not hanging_over(chart)
+
+
+@pytest.mark.parametrize(
+    ("days", "alone"), [([3.0], [0]), ([0, 0.5, 1, 1.5, 2, 20, 40], [6, 8]), (_DAYS[:9], [])]
+)
+def test_a_sample_that_stands_alone_is_seen(days: Any, alone: list[int]) -> None:  # noqa: ANN401
+    history = pools("vm", days, np.full(len(days), 600 * GIB))
+    line = line_on(chart_trend(trend(history), history).axes[0], "taken")
+    assert line.get_marker() == "o"
+    assert line.get_markevery() == alone

@@ -10,11 +10,21 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageChops
 
 import kvmnb
-from kvmnb.notebook.charts import Chart, chart_growth, chart_layers, chart_sizes, chart_speed
+from kvmnb.notebook.charts import (
+    Chart,
+    chart_growth,
+    chart_layers,
+    chart_pool_use,
+    chart_sizes,
+    chart_speed,
+    chart_volume_map,
+)
+from kvmnb.notebook.charts.figure import DPI, look
 from tests.notebook import comparison as made
+from tests.notebook import usage
 from tests.notebook.drawn import hanging_over
 
 
@@ -39,6 +49,18 @@ def test_every_chart_shows_itself_in_silence_on_a_light_ground_with_its_words(
         assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
         assert picture.convert("RGBA").getchannel("A").getextrema() == (255, 255)
         assert len(set(picture.convert("L").tobytes())) > 20
+
+
+def test_the_picture_s_few_colours_are_those_that_were_drawn(drawn: dict[str, Chart]) -> None:
+    """Also of a mark that is there once: by how often they are there it would get another's colour."""
+    charts = drawn | {"use": chart_pool_use(usage.FILLED, usage.POOLS), "map": chart_volume_map(usage.FILLED)}
+    for name, chart in charts.items():
+        whole = io.BytesIO()
+        with look():
+            chart.savefig(whole, format="png", dpi=2 * DPI)
+        bundle, _ = chart._repr_mimebundle_()
+        off = ImageChops.difference(Image.open(whole).convert("RGB"), _picture(bundle).convert("RGB"))
+        assert max(off.tobytes()) < 24, name
 
 
 def test_texts_stay_within_the_page(drawn: dict[str, Chart]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -85,6 +85,38 @@ def test_a_pool_whose_own_figure_is_old_is_drawn_as_far_as_its_volumes_reach() -
     assert drawn == {"used inside": (0, 1), "reclaimable": (1, pytest.approx(1.125))}
     assert chart.axes[0].get_xlim()[1] > 1.125
     assert "by older figures of its own, less than its volumes take has old" in chart.alt
+
+
+def test_what_a_whole_volume_takes_and_nothing_holds_is_not_called_used() -> None:
+    """A logical volume takes all of its size, whatever is in it, and a trim gives nothing back."""
+    whole = usage(
+        disk("vg", "lv", 100 * GIB, 10 * GIB, 100 * GIB, reclaimable=0),
+        image("vg", "locked", 50 * GIB, reclaimable=0, status="encrypted"),
+        rest("vg", 0),
+    )
+    chart = chart_pool_use(whole, pools(pool("vg", 200 * GIB, 150 * GIB)))
+    drawn = {part: right - left for part, (left, right) in bars(chart.axes[0])["vg"].items()}
+    assert drawn == pytest.approx({"used inside": 0.05, "not known": 0.25, "other": 0.45, "free": 0.25})
+    assert bars(chart_largest(whole).axes[0])["lv"] == {
+        "used inside": (0, 10 * GIB),
+        "other": (10 * GIB, 100 * GIB),
+    }
+
+
+def test_what_was_made_up_says_so_in_each_chart() -> None:
+    frame = FILLED.copy()
+    frame.attrs["made_up"] = True
+    for chart in (chart_pool_use(frame, POOLS), chart_largest(frame), chart_volume_map(frame)):
+        assert any("The figures are made up." in text for text in texts_on(chart))
+    assert not any("made up" in text for text in texts_on(chart_largest(FILLED)))
+
+
+def test_what_is_of_a_history_says_of_which_host_and_when() -> None:
+    frame = FILLED.assign(sampled_at=pd.Timestamp("2026-03-01 12:30", tz="Europe/Berlin"))
+    frame.attrs = {"frame": "usage"}
+    assert any("Read on kvm1, at 2026-03-01 11:30 UTC." in text for text in texts_on(chart_largest(frame)))
+    frame.loc[0, "sampled_at"] = pd.Timestamp("2026-03-02", tz="UTC")
+    assert any(text.endswith("Read on kvm1.") for text in texts_on(chart_largest(frame)))
 
 
 def test_what_usage_does_not_speak_of_is_taken_by_something_else() -> None:
@@ -260,7 +292,17 @@ def test_parts_differ_in_grey_and_can_be_read() -> None:
     for part, look in PARTS.items():
         assert contrast(look["facecolor"], look["ink"]) > 4.5, part
     plain = [look["facecolor"] for look in PARTS.values() if not look["hatch"]]
-    assert min(contrast(a, b) for a, b in pairwise(plain)) > 1.15
+    # Of each from every other: any two may lie side by side, where what is between them is nothing.
+    assert min(contrast(a, b) for a, b in combinations(plain, 2)) > 1.25
+
+
+def test_what_a_scale_says_does_not_overlap_where_there_is_little_room() -> None:
+    much = promise("with a name of some length here", 100 * GIB, 50 * GIB, 10**7 * GIB)
+    chart = chart_overcommit(overcommitted(much))
+    chart.draw_without_rendering()
+    said = [tick.label1.get_window_extent() for tick in chart.axes[0].xaxis.get_major_ticks()]
+    assert len(said) > 1
+    assert all(right.x0 - left.x1 > 2 for left, right in pairwise(said))
 
 
 def test_the_charts_of_a_fleets_frames_tell_hosts_apart() -> None:

@@ -165,6 +165,9 @@ def test_seven_days_of_one_sample_each_are_enough() -> None:
     days = np.arange(8.0)
     row = _one(trend(pools("vm", days, 300 * GIB + GIB * days)))
     assert row["growth"] == pytest.approx(GIB)
+    assert row["problem"] == "in less than two weeks, what comes and goes within a week looks like growth"
+    days = np.arange(15.0)
+    assert pd.isna(_one(trend(pools("vm", days, 300 * GIB + GIB * days)))["problem"])
 
 
 def test_a_full_pool_is_full_however_short_its_history() -> None:
@@ -245,3 +248,25 @@ def test_the_largest_sizes_that_there_are_can_be_told() -> None:
     row = _one(trend(pools("vm", _DAYS, largest / 2 + 1e15 * _DAYS, largest)))
     assert row["growth"] == pytest.approx(1e15, rel=1e-6)
     assert row["capacity"] == pytest.approx(largest)
+
+
+def test_the_largest_size_itself_can_be_told() -> None:
+    largest = 2**63 - 1
+    history = pools("vm", _DAYS, 0 * _DAYS, largest).assign(allocation=largest, available=0)
+    row = _one(trend(history))
+    assert row["now"] == row["capacity"] == largest
+    assert row["status"] == "full"
+
+
+def test_storage_of_no_size_is_not_full() -> None:
+    row = _one(trend(pools("paths", _DAYS, 0 * _DAYS, 0)))
+    assert row["status"] == "not growing"
+    assert pd.isna(row["capacity"])
+    assert pd.isna(row["days"])
+    assert row["problem"] == "its size is not known"
+
+
+def test_two_steps_and_nothing_else_are_no_growth() -> None:
+    row = _one(trend(pools("vm", _DAYS, 300 * GIB + 60 * GIB * ((_DAYS > 22) * 1 + (_DAYS > 43)))))
+    assert row["steps"] == 2
+    assert (row["growth"], row["status"]) == (0, "not growing")

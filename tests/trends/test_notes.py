@@ -147,3 +147,14 @@ def test_the_frame_of_file_systems_needs_no_reason_column() -> None:
     history = filesystems("web", _DAYS, _LINE / 5)
     assert set(columns) - {"sampled_at"} <= set(DF.names)
     assert _row(trend(df=history[columns]), "web /dev/sda1")["status"] == "ok"
+
+
+def test_room_that_was_low_of_late_is_said() -> None:
+    taken = np.where(_DAYS * 2 % 2 == 1, 980 * GIB, 500 * GIB)  # by night, and by day
+    taken[-1] = 500 * GIB
+    row = _row(trend(pools("vm", _DAYS, taken)), "vm")
+    assert row["problem"] == "only 20 GiB of it were free 2026-03-29 12:00 UTC"
+    fuller = np.where(taken > 900 * GIB, 1005 * GIB, taken)
+    assert "only 0 bytes of it were free" in _row(trend(pools("vm", _DAYS, fuller)), "vm")["problem"]
+    long_ago = np.where(_DAYS < 20, taken, 500 * GIB)
+    assert pd.isna(_row(trend(pools("vm", _DAYS, long_ago)), "vm")["problem"])

@@ -77,6 +77,16 @@ def test_two_a_week_apart_are_a_habit_already() -> None:
     assert found.recurring == 2
 
 
+def test_three_in_a_rhythm_are_a_habit_and_in_none_are_steps() -> None:
+    at: Any = np.arange(95, dtype=float)
+    monthly = _cut(300 + 3 * at - 90 * np.searchsorted([31, 59, 90], at, side="right"), at)
+    assert (monthly.steps, monthly.recurring) == ((), 3)
+    uneven = _cut(300 + 3 * at - 90 * np.searchsorted([12, 59, 90], at, side="right"), at)
+    assert (len(uneven.steps), uneven.recurring) == (3, 0)
+    unlike = 300 + 3 * at - np.array([0, 90, 110, 310])[np.searchsorted([31, 59, 90], at, side="right")]
+    assert (len(_cut(unlike, at).steps), _cut(unlike, at).recurring) == (3, 0)
+
+
 def test_a_quiet_series_has_no_step_below_a_thousandth_of_the_size() -> None:
     assert _cut(500 + 0.9 * (_AT > 30)).steps == ()
     assert _cut(500 + 1.1 * (_AT > 30)).steps == (31,)

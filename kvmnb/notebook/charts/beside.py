@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from kvmnb.notebook.charts.figure import INK, PLAIN, SMALL, SOFT, width_of
+from kvmnb.notebook.charts.figure import INK, PLAIN, SMALL, SOFT, WIDTH, width_of
 from kvmnb.notebook.tables import UNKNOWN
 
 #: Of a row and of what stands above the rows, in inches.
@@ -16,7 +16,7 @@ ROW, HEAD = 0.36, 0.34
 #: How high a bar is, of a row.
 TALL = 0.58
 
-#: How many columns there may be for the shares of a scale.
+#: How many columns there may be for the shares of a scale; fewer where there is no room for what they say.
 _TICKS = 8
 
 
@@ -87,7 +87,9 @@ def share_scale(axes: Axes, reach: float, of: str) -> None:
         What is the whole.
     """
     axes.set_xlim(0, reach * 1.04)
-    step = next(step for step in (0.25, 0.5, 1.0, 2.0, 5.0, 10.0) if reach / step <= _TICKS)
+    inches = WIDTH * axes.get_position().width / (reach * 1.04)
+    least = max(reach / _TICKS, (width_of(percent(reach), SMALL) + 0.12) / inches)
+    step = next((step for step in (0.25, 0.5, 1.0, 2.0, 5.0, 10.0) if step >= least), reach)
     ticks = [step * number for number in range(int(reach / step + 1e-9) + 1)]
     axes.set_xticks(ticks, [percent(tick) for tick in ticks])
     axes.set_xlabel(of)

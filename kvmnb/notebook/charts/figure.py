@@ -90,7 +90,8 @@ def lines_of(text: str, widest: float, size: float = PLAIN, weight: str = "norma
         room = max(1, min(room - 1, int(room * widest / wide)))
 
 
-#: Enough for every grey and colour of a chart, with the edges between them.
+#: Enough for every grey and colour of a chart, with the edges between them; chosen by how far apart they are,
+#: for by how often they are there a few small marks would get the colour of something else.
 _COLOURS = 64
 
 
@@ -167,7 +168,9 @@ class Chart(Figure):
         words = PngInfo()
         words.add_itxt("Description", self.alt)
         with Image.open(drawn) as picture:
-            few = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+            few = picture.convert("RGB").quantize(
+                _COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            )
             few.save(kept, format="png", optimize=True, pnginfo=words)
         return kept.getvalue()
 

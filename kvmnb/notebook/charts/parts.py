@@ -20,10 +20,10 @@ from kvmnb.units import format_size
 PARTS: dict[str, dict[str, str]] = {
     "used inside": {"facecolor": "#0b4f7d", "hatch": "", "ink": PAPER},
     "reclaimable": {"facecolor": "#ffb000", "hatch": "", "ink": INK},
-    "shared": {"facecolor": "#7db3d8", "hatch": "", "ink": INK},
+    "shared": {"facecolor": "#4a90c4", "hatch": "", "ink": INK},
     "not known": {"facecolor": "#f2f2f2", "hatch": "/////", "ink": INK},
     "unused": {"facecolor": "#a8386b", "hatch": "", "ink": PAPER},
-    "other": {"facecolor": "#b8b8b8", "hatch": "", "ink": INK},
+    "other": {"facecolor": "#dedede", "hatch": "", "ink": INK},
     "free": {"facecolor": PAPER, "hatch": "", "ink": INK},
 }
 
@@ -34,11 +34,11 @@ MEANINGS = {
     "shared": "only below other images",
     "not known": "disks that were not looked into, and what may be of a guest or not",
     "unused": "nothing that could be read uses it",
-    "other": "guests' CDs and the like, and what is no volume of the pool",
+    "other": "guests' CDs and the like, what disks take beside that, and what is no volume of the pool",
 }
-_OTHER_IMAGES = "guests' CDs and the like"
+_OTHER_IMAGES = "guests' CDs and the like, and what disks take beside that"
 
-_COLUMNS = ("host", "pool", "volume", "path", "role", "allocation", "counted_at", "reclaimable")
+_COLUMNS = ("host", "pool", "volume", "path", "role", "allocation", "counted_at", "used", "reclaimable")
 
 #: The part of an image whose inside does not matter.
 _BY_ROLE = {"backing": "shared", "unused": "unused", "unknown": "not known"}
@@ -64,17 +64,21 @@ def split(usage: pd.DataFrame) -> list[dict[str, float]]:
         another row.
     """
     roles, counted = (usage[name].tolist() for name in ("role", "counted_at"))
-    sizes = (words.numbers(usage[name]) for name in ("allocation", "reclaimable"))
+    sizes = (words.numbers(usage[name]) for name in ("allocation", "used", "reclaimable"))
     return [_split(*row) for row in zip(roles, counted, *sizes, strict=True)]
 
 
-def _split(role: Any, counted_at: Any, allocation: float, back: float) -> dict[str, float]:  # noqa: ANN401 - cells
+def _split(role: Any, counted_at: Any, allocation: float, used: float, back: float) -> dict[str, float]:  # noqa: ANN401 - cells
     if np.isnan(allocation) or not pd.isna(counted_at):
         return {}
     if pd.isna(role) or (role == "disk" and np.isnan(back)):
         return {"not known": allocation}
     if role == "disk":
-        return {"used inside": allocation - back, "reclaimable": back}
+        rest = allocation - back
+        if np.isnan(used):
+            return {"not known": rest, "reclaimable": back}
+        # A whole logical volume takes what nothing uses and no trim gives back; an overlay less than is used.
+        return {"used inside": min(used, rest), "reclaimable": back, "other": max(0.0, rest - used)}
     return {_BY_ROLE.get(role, "other"): allocation}
 
 

@@ -24,6 +24,7 @@ from kvmnb.notebook.charts.figure import (
     lines_of,
     look,
 )
+from kvmnb.notebook.charts.largest import at_least_one
 from kvmnb.notebook.charts.trend_lines import Panel, ahead, limit, past
 from kvmnb.schema import TREND
 from kvmnb.trends.series import Series, histories
@@ -73,11 +74,10 @@ def chart_trend(
     Raises
     ------
     BadValue
-        A frame is another one, or nothing in the trend could be read.
+        A frame is another one, nothing in the trend could be read, or ``most`` is no number above 0.
     """
     words.expect(trend, TREND, TREND.names, "chart_trend")
-    if most < 1:
-        raise BadValue(f"{most} charts are none", "draw at least one")
+    at_least_one(most)
     rows = [dict(zip(trend.columns, row, strict=True)) for row in trend.itertuples(index=False)]
     known = [row for row in rows if not pd.isna(row["until"])]
     if not known:

@@ -65,7 +65,8 @@ def past(axes: Axes, one: Panel, most: int) -> None:
     holds = taken + one.history.room
     chosen = thin(times, taken, most)
     at, sizes = _broken(times[chosen] / DAY, taken[chosen], times)
-    axes.plot(at, sizes, color=PAST, lw=1.6, label="taken", zorder=4, solid_capstyle="round")
+    dots: dict[str, Any] = {"marker": "o", "ms": 4, "markevery": _alone(sizes)}
+    axes.plot(at, sizes, color=PAST, lw=1.6, label="taken", zorder=4, solid_capstyle="round", **dots)
     if not np.isnan(holds).all():
         known = ~np.isnan(holds)
         chosen = thin(times[known], holds[known], most)
@@ -78,6 +79,13 @@ def past(axes: Axes, one: Panel, most: int) -> None:
             label="holds",
             zorder=3,
         )
+
+
+def _alone(sizes: _Floats) -> list[int]:
+    """Give the places of what no line leads to or from: it would not be seen."""
+    known = np.concatenate([[False], ~np.isnan(sizes), [False]])
+    found: list[int] = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:]).tolist()
+    return found
 
 
 def _broken(at: _Floats, sizes: _Floats, times: NDArray[np.int64]) -> tuple[_Floats, _Floats]:

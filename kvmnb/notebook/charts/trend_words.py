@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from kvmnb.notebook.charts import words
+from kvmnb.trends.notes import UNSURE
 from kvmnb.units import format_size
 
 #: Days that are further away are told in years.
@@ -109,12 +110,17 @@ def changes(row: Mapping[str, Any]) -> str:
 
 def problem(row: Mapping[str, Any]) -> str:
     """Say what is to be known of it; the status stands for what needs no more words."""
-    if pd.isna(row["problem"]) or str(row["status"]) == "uncertain":
-        return ""
-    return words.drawable(row["problem"])
+    said = [] if pd.isna(row["problem"]) else str(row["problem"]).split("; ")
+    return words.drawable("; ".join(part for part in said if part != UNSURE))
 
 
 def sentence(name: str, row: Mapping[str, Any]) -> str:
     """Say all of it in one sentence."""
-    said = [taken(row), pace(row), ", ".join(filter(None, (full(row), spread(row)))), changes(row)]
+    said = [
+        taken(row),
+        pace(row),
+        ", ".join(filter(None, (full(row), spread(row)))),
+        changes(row),
+        problem(row),
+    ]
     return f"{name}: {'; '.join(filter(None, said))}."

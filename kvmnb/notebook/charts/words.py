@@ -70,7 +70,7 @@ def label(said: Any, widest: float = _WIDEST) -> str:  # noqa: ANN401 - a frame'
     Examples
     --------
     >>> label("qcow2"), label("qcow2 with a very long list of options", 1)
-    ('qcow2', 'qcow2 w…options')
+    ('qcow2', 'qcow2 …tions')
     """
     text = short = drawable(said) or "(no name)"
     while (wide := width_of(short)) > widest:
@@ -152,10 +152,22 @@ def count(number: int, thing: str = "candidate") -> str:
 def origin(frame: pd.DataFrame, how: str = "Measured") -> str:
     """Say where and when the figures were measured or read, as far as the frame knows."""
     about = {key: drawable(value, 60) for key, value in frame.attrs.items() if key in _ORIGIN and value}
+    if "sampled_at" in frame.columns:  # it is of a history
+        about |= _sampled(frame)
     if "read_at" in about:
         about["read_at"] = about["read_at"][:16].replace("T", " ")
     said = [words.format(about[key]) for key, words in _ORIGIN.items() if key in about]
-    return f"{how} {', '.join(said)}." if said else ""
+    made_up = "The figures are made up." if frame.attrs.get("made_up") else ""
+    return " ".join(filter(None, [f"{how} {', '.join(said)}." if said else "", made_up]))
+
+
+def _sampled(frame: pd.DataFrame) -> dict[str, str]:
+    """Give the host and the time of what is of one sample."""
+    hosts, times = frame["host"].dropna().unique(), frame["sampled_at"].dropna().unique()
+    about = {"host": drawable(hosts[0], 60)} if len(hosts) == 1 else {}
+    if len(times) == 1:
+        about["read_at"] = pd.Timestamp(times[0]).tz_convert("UTC").isoformat()
+    return about
 
 
 def size_ticks(top: float) -> list[int]:

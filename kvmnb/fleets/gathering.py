@@ -64,9 +64,7 @@ def gather(
 def _submit(executor: Executor, question: Question) -> Future[Answer]:
     try:
         return executor.submit(ask, question)
-    except (
-        Exception
-    ) as error:  # it was shut down, or its processes ended; Dask's raises what is no RuntimeError
+    except Exception as error:  # others' executors raise what they like; it goes on as the cause
         raise KvmnbError(f"The executor takes no work: {error}", "give the fleet a new one") from error
 
 

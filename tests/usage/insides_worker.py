@@ -37,11 +37,16 @@ def prepare(handle: guestfs.GuestFS) -> None:
     handle.mkfs("ext4", "/dev/vg/data")
 
 
+def mount(handle: guestfs.GuestFS, device: str) -> None:
+    """Mount a file system; ext4 is not to write its inode tables meanwhile, more or less as time allows."""
+    handle.mount_options("noinit_itable" if handle.vfs_type(device) == "ext4" else "", device, "/")
+
+
 def fill(handle: guestfs.GuestFS) -> None:
     """Write files, and remove some of them once they are on the disk."""
     prepare(handle)
     for device, (written, removed) in FILES.items():
-        handle.mount_options("", device, "/")
+        mount(handle, device)
         handle.fill(0x5A, (written - removed) * MIB, "/kept")
         handle.fill(0xA5, removed * MIB, "/removed")
         handle.sync()
@@ -53,7 +58,7 @@ def fill(handle: guestfs.GuestFS) -> None:
 def trim(handle: guestfs.GuestFS) -> None:
     """Have every file system give back what is free in it."""
     for device in FILES:
-        handle.mount_options("", device, "/")
+        mount(handle, device)
         handle.fstrim("/")
         handle.sync()
         handle.umount_all()

@@ -21,6 +21,9 @@ def wants_report(notebook: Any) -> bool:  # noqa: ANN401 - nbformat has no types
     return bool(notebook.metadata.get(WANTED, False))
 
 
+#: The tag of a cell that means nothing on a page without code, as Jupyter Book has it too.
+_LEFT_OUT = "remove-cell"
+
 #: A link of a notebook's words to another notebook.
 _TO_NOTEBOOK = re.compile(r"\[([^\]]+)\]\([^)\s]+\.ipynb\)")
 
@@ -63,6 +66,7 @@ def write_report(record: Path) -> Path:
         **dict.fromkeys(_ELSEWHERE, ""),
     )
     notebook = load(record)
+    notebook.cells = [cell for cell in notebook.cells if _LEFT_OUT not in cell.metadata.get("tags", ())]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":  # the page goes out alone
             cell.source = _TO_NOTEBOOK.sub(r"\1", cell.source)

@@ -28,7 +28,8 @@ def _record(folder: Path) -> Path:
     words = nbformat.v4.new_markdown_cell(
         "# What is used\n\nMuch: see [the other one](other.ipynb) and [why](mailto:ops@example.org)."
     )  # type: ignore[no-untyped-call]
-    notebook = nbformat.v4.new_notebook(cells=[words, cell])  # type: ignore[no-untyped-call]
+    how = nbformat.v4.new_markdown_cell("Change them here.", metadata={"tags": ["remove-cell"]})  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(cells=[how, words, cell])  # type: ignore[no-untyped-call]
     path = folder / "record.ipynb"
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
     return path
@@ -43,6 +44,7 @@ def test_a_page_has_all_but_the_code(tmp_path: Path) -> None:
     assert "Pool vmdisk is half full" in page
     assert "42 GiB &lt;b&gt;free&lt;/b&gt;" in page
     assert "secret_call" not in page
+    assert "Change them here" not in page
 
 
 def test_a_page_has_no_links_to_notebooks_that_do_not_go_with_it(tmp_path: Path) -> None:

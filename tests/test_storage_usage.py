@@ -57,6 +57,29 @@ def test_a_real_host_is_told_of_and_stays_as_it_is(host: Host, tmp_path: Path, l
     assert host.volumes().drop(columns=["accessed"]).equals(before)
 
 
+def test_a_live_host_without_a_history_or_a_pool_is_told_of_alone(
+    clean_daemon: Daemon, tmp_path: Path
+) -> None:
+    record = tmp_path / "record.ipynb"
+    runbook.run("04_storage_usage", {"live": True, "inside": False}, record=record, uri=clean_daemon.uri)
+    said = "".join(notebooks.texts(notebooks.read(record)))
+    assert "Without a history nothing can be said of growth" in said
+    assert "There is no pool to draw" in said
+    assert "MADE UP, to learn on" not in said
+    assert "example-host" not in said
+
+
+def test_what_is_told_of_a_host_is_of_its_last_sample(host: Host, tmp_path: Path) -> None:
+    store, record = tmp_path / "history", tmp_path / "record.ipynb"
+    kvmnb.sample(host, store, inside=False)
+    (pool,) = host.pools()["name"]
+    with connect(host.uri, readonly=False) as writing:
+        writing.apply(writing.plan(kvmnb.DeleteVolume(pool, "forgotten.qcow2", confirm="forgotten.qcow2")))
+    kvmnb.sample(host, store, inside=False)
+    runbook.run("04_storage_usage", {"store": str(store)}, record=record, uri=host.uri)
+    assert "forgotten.qcow2" not in record.read_text()
+
+
 def test_a_folder_without_a_history_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunbookFailed, match="There is no store of samples"):
         runbook.run("04_storage_usage", {"store": str(tmp_path / "gone")}, record=tmp_path / "record.ipynb")

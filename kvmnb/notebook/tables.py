@@ -190,6 +190,7 @@ _UNITS: dict[str, Callable[[Any], str]] = {
     "bytes": lambda value: format_size(int(value)),
     "bytes per second": lambda value: f"{format_size(int(value))}/s",
     "bytes per day": lambda value: f"{'-' if value < 0 else ''}{format_size(abs(round(value)))}/day",
+    "day": lambda value: f"{value:%Y-%m-%d}",
     "days": lambda value: f"{value:.1f}" if value < 100 else f"{value:.0f}",
     "seconds": _seconds,
     "times": lambda value: f"{value:.2f} ×",  # noqa: RUF001 - a multiplication sign

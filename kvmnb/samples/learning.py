@@ -73,23 +73,38 @@ def learning_history(
     step = parse_duration(every)
     times = [end - step * number for number in reversed(range(int(timedelta(days=days) / step) + 1))]
     chance = random.Random(seed)  # noqa: S311 - it is to be the same each time
+    strays = _Strays(chance)
     host = MadeUpHost((times[-1] - times[0]) / timedelta(days=1))
     by_day: dict[str, list[datetime]] = {}
     for when in times:
         by_day.setdefault(when.date().isoformat(), []).append(when)
     for today in by_day.values():
-        _write_day(kept, [_sample(host, when, times[0], chance) for when in today], today[0])
+        _write_day(kept, [_sample(host, when, times[0], chance, strays) for when in today], today[0])
     return list_history(kept.path)
 
 
+class _Strays:
+    """What the sizes of a guest stray by: they wander, from -1 to 1 and back, and not anew each day."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._now: dict[str, float] = {}
+
+    def __call__(self, name: str) -> float:
+        guest = name.partition(".")[0]  # what its disk takes, and what it holds, wander together
+        wandered = 0.97 * self._now.get(guest, 0.0) + self._chance.gauss(0, 0.07)
+        self._now[guest] = max(-1.0, min(1.0, wandered))
+        return self._now[guest]
+
+
 def _sample(
-    host: MadeUpHost, when: datetime, start: datetime, chance: random.Random
+    host: MadeUpHost, when: datetime, start: datetime, chance: random.Random, strays: _Strays
 ) -> list[tuple[Frame, pa.Table]]:
     """Make the tables of one sample, its own row last."""
     moment = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     identity = new_id(when, f"{chance.getrandbits(48):012x}")
     day = (when - start) / timedelta(days=1)
-    seen, contents = host.at(day, moment * 1000, lambda _name: max(-1.0, min(1.0, chance.gauss(0, 0.4))))
+    seen, contents = host.at(day, moment * 1000, strays)
     taken = make_frames(seen, contents)
     taken.append((SAMPLES, about(taken, identity, moment, host=HOST, uri=URI, seconds=1.0)))
     return [(frame, to_table(frame, rows, identity, moment)) for frame, rows in taken]

@@ -70,8 +70,8 @@ _VOLUMES = (
     _Volume("vmdisk", _BASE, 20, _Size(2.1)),
     _Volume("vmdisk", "web1.qcow2", 40, _Size(6, 0.10, 0.2, 0.05), backing=_BASE),
     _Volume("vmdisk", "web2.qcow2", 40, _Size(5, 0.06, 0.2, 0.05), backing=_BASE),
-    _Volume("vmdisk", "db1.qcow2", 400, _Size(120, 1.6, 1.5, 0.3)),
-    _Volume("vmdisk", "mail1.qcow2", 300, _Size(60, 0.5, 2.0, 0.2)),
+    _Volume("vmdisk", "db1.qcow2", 400, _Size(120, 1.6, 1.5, 5)),
+    _Volume("vmdisk", "mail1.qcow2", 300, _Size(60, 0.5, 2.0, 2)),
     _Volume("vmdisk", "build1.qcow2", 100, _Size(45)),
     _Volume("vmdisk", "staging.qcow2", 200, _Size(150), until=0.35),
     _Volume("vmdisk", "db1-archive.raw", 80, _Size(80), format="raw", since=0.7),
@@ -84,8 +84,8 @@ _VOLUMES = (
 _GUESTS = (
     _Guest("web1", "running", ("web1.qcow2",), _Size(5.5, 0.09, 0.2, 0.05), 39),
     _Guest("web2", "running", ("web2.qcow2",), _Size(4.6, 0.055, 0.2, 0.05), 39),
-    _Guest("db1", "running", ("db1.qcow2", "db1-archive.raw"), _Size(105, 1.5, 1.4, 0.3), full_in=25),
-    _Guest("mail1", "running", ("mail1.qcow2",), _Size(52, 0.45, 1.8, 0.2), 295),
+    _Guest("db1", "running", ("db1.qcow2", "db1-archive.raw"), _Size(105, 1.5, 1.4, 5), full_in=25),
+    _Guest("mail1", "running", ("mail1.qcow2",), _Size(52, 0.45, 1.8, 2), 295),
     _Guest("build1", "shut off", ("build1.qcow2",), _Size(12), 98),
 )
 

@@ -153,7 +153,13 @@ TREND = Frame(
         ),
         Column("days_least", "Float64", "the same at the upper end of the growth", "days"),
         Column("days_most", "Float64", "the same at the lower end; NA where it may never be full", "days"),
-        Column("full_at", "time", "when it is full by that; NA where that is more than a century away"),
+        Column(
+            "full_at",
+            "time",
+            "when it is full by that, of which the day tells something and the hour nothing; NA where that "
+            "is more than a century away",
+            "day",
+        ),
         Column(
             "steps",
             "Int64",

@@ -11,14 +11,12 @@ from matplotlib.axes import Axes
 
 from kvmnb.errors import BadValue
 from kvmnb.notebook.charts import words
-from kvmnb.notebook.charts.beside import HEAD, ROW, TALL, name_rows, share_scale, tabulate, widths
-from kvmnb.notebook.charts.figure import INK, PAPER, WIDTH, Chart, finish, look, width_of
+from kvmnb.notebook.charts.beside import TALL, high, lay_out, share_scale, square
+from kvmnb.notebook.charts.figure import INK, PAPER, Chart, finish, look
 from kvmnb.notebook.charts.largest import at_least_one
 from kvmnb.notebook.charts.parts import expect_usage
 from kvmnb.notebook.tables import UNKNOWN
 from kvmnb.units import format_size
-
-_AXIS, _SIDE = 0.5, 0.12  # inches
 
 #: Beyond so many times a disk's size nothing is drawn but an arrow.
 FARTHEST = 2.0
@@ -29,8 +27,8 @@ _ALLOCATED: dict[str, Any] = {"facecolor": "#7db3d8", "edgecolor": INK, "lw": 0.
 _SIZE: dict[str, Any] = {"facecolor": PAPER, "edgecolor": INK, "lw": 0.8}
 _USED: dict[str, Any] = {"marker": "D", "ms": 7.0, "mfc": "#0b4f7d", "mec": INK, "mew": 1.2, "ls": ""}
 _MARKS = {
-    "allocated": {"marker": "s", "ms": 7.0, "mfc": _ALLOCATED["facecolor"], "mec": INK, "ls": ""},
-    "size": {"marker": "s", "ms": 7.0, "mfc": PAPER, "mec": INK, "ls": ""},
+    "allocated": square(_ALLOCATED["facecolor"]),
+    "size": square(PAPER),
     "used inside": _USED,
 }
 
@@ -111,7 +109,6 @@ def _name(guest: Any, target: Any, volume: Any, path: Any) -> str:  # noqa: ANN4
 def _draw(rows: list[_Disk], unknown: int, most: int, origin: str) -> Chart:
     shown, left_out = rows[:most], rows[most:]
     texts = [_figures(row) for row in shown]
-    high = len(shown) * ROW
     others = (
         f"{words.count(len(left_out), 'other disk')} with less to give back, or not known how much, "
         f"{'is' if len(left_out) == 1 else 'are'} left out."
@@ -121,17 +118,13 @@ def _draw(rows: list[_Disk], unknown: int, most: int, origin: str) -> Chart:
     chart = Chart(
         "What guests' disks take on the host, and what is used inside",
         _alt(rows, unknown),
-        _AXIS + high + HEAD,
+        high(len(shown)),
         "\n".join(filter(None, [others, origin])),
     )
-    left = 2 * _SIDE + max(width_of(row.name) for row in shown)
-    wide = widths(_HEADS, texts)
-    axes = chart.place(left, _AXIS, WIDTH - left - sum(wide) - 2 * _SIDE, high)
+    axes = lay_out(chart, [row.name for row in shown], _HEADS, texts, _MARKS)
     share_scale(axes, _reach(shown), "of the size that the guest sees")
-    name_rows(axes, [row.name for row in shown])
     for at, row in enumerate(shown):
         _bar(axes, at, row)
-    tabulate(chart.place(WIDTH - sum(wide) - _SIDE, _AXIS, sum(wide), high), _HEADS, texts, wide, _MARKS)
     return chart
 
 

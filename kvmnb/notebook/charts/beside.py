@@ -7,11 +7,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from kvmnb.notebook.charts.figure import INK, PLAIN, SMALL, SOFT, WIDTH, width_of
+from kvmnb.notebook.charts.figure import INK, PLAIN, SMALL, SOFT, WIDTH, Chart, width_of
 from kvmnb.notebook.tables import UNKNOWN
 
-#: Of a row and of what stands above the rows, in inches.
-ROW, HEAD = 0.36, 0.34
+#: Of a row, of what stands above and below the rows, and of what is left free at the sides, in inches.
+_ROW, _HEAD, _SCALE, SIDE = 0.36, 0.34, 0.5, 0.12
 
 #: How high a bar is, of a row.
 TALL = 0.58
@@ -20,7 +20,54 @@ TALL = 0.58
 _TICKS = 8
 
 
-def widths(heads: Sequence[str], texts: Sequence[Sequence[str]]) -> list[float]:
+def square(colour: str) -> dict[str, Any]:
+    """Give the mark of what is drawn as a bar of a colour."""
+    return {"marker": "s", "ms": 7.0, "mfc": colour, "mec": INK, "ls": ""}
+
+
+def high(rows: int) -> float:
+    """Give how high so many rows are with their scale and their heads, in inches."""
+    return _SCALE + rows * _ROW + _HEAD
+
+
+def across(axes: Axes) -> float:
+    """Give how wide axes are, in inches."""
+    return WIDTH * float(axes.get_position().width)
+
+
+def lay_out(
+    chart: Chart,
+    names: Sequence[str],
+    heads: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    marks: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Axes:
+    """Write rows: their names at the left, figures at the right, and between them room for bars.
+
+    Parameters
+    ----------
+    chart : Chart
+        Where; at its foot.
+    names : sequence of str
+        The rows' names, the first one above.
+    heads, texts, marks
+        As for `_tabulate`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The room for the bars, with a row at each whole number.
+    """
+    left = 2 * SIDE + max(map(width_of, names))
+    wide = _widths(heads, texts)
+    tall = len(names) * _ROW
+    axes = chart.place(left, _SCALE, WIDTH - left - sum(wide) - 2 * SIDE, tall)
+    _name_rows(axes, names)
+    _tabulate(chart.place(WIDTH - sum(wide) - SIDE, _SCALE, sum(wide), tall), heads, texts, wide, marks)
+    return axes
+
+
+def _widths(heads: Sequence[str], texts: Sequence[Sequence[str]]) -> list[float]:
     """Give how wide each column must be, in inches."""
     return [
         max([width_of(head, SMALL) + 0.16, *(width_of(line[column]) for line in texts)]) + 0.2
@@ -28,7 +75,7 @@ def widths(heads: Sequence[str], texts: Sequence[Sequence[str]]) -> list[float]:
     ]
 
 
-def tabulate(
+def _tabulate(
     table: Axes,
     heads: Sequence[str],
     texts: Sequence[Sequence[str]],
@@ -53,7 +100,7 @@ def tabulate(
     table.set_axis_off()
     table.set_xlim(0, sum(wide))
     table.set_ylim(len(texts) - 0.5, -0.5)
-    above = -0.5 - 0.16 / ROW
+    above = -0.5 - 0.16 / _ROW
     for column, head in enumerate(heads):
         right = sum(wide[: column + 1])
         table.text(right, above, head, ha="right", va="center", size=SMALL, color=SOFT)
@@ -65,7 +112,7 @@ def tabulate(
             table.text(right, at, line[column], ha="right", va="center_baseline", size=SMALL, color=colour)
 
 
-def name_rows(axes: Axes, names: Sequence[str]) -> None:
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Write a name at the left of each row, the first one above."""
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), list(names))
@@ -87,7 +134,7 @@ def share_scale(axes: Axes, reach: float, of: str) -> None:
         What is the whole.
     """
     axes.set_xlim(0, reach * 1.04)
-    inches = WIDTH * axes.get_position().width / (reach * 1.04)
+    inches = across(axes) / (reach * 1.04)
     least = max(reach / _TICKS, (width_of(percent(reach), SMALL) + 0.12) / inches)
     step = next((step for step in (0.25, 0.5, 1.0, 2.0, 5.0, 10.0) if step >= least), reach)
     ticks = [step * number for number in range(int(reach / step + 1e-9) + 1)]

@@ -10,13 +10,11 @@ from matplotlib.axes import Axes
 
 from kvmnb.errors import BadValue
 from kvmnb.notebook.charts import words
-from kvmnb.notebook.charts.beside import HEAD, ROW, name_rows, tabulate, widths
-from kvmnb.notebook.charts.figure import WIDTH, Chart, finish, look, width_of
-from kvmnb.notebook.charts.parts import expect_usage, legend, meanings, present, split, stack
+from kvmnb.notebook.charts.beside import across, high, lay_out
+from kvmnb.notebook.charts.figure import Chart, finish, look, width_of
+from kvmnb.notebook.charts.parts import LEGEND, expect_usage, legend, meanings, present, split, stack
 from kvmnb.notebook.tables import UNKNOWN
 from kvmnb.units import format_size
-
-_AXIS, _SIDE, _LEGEND = 0.5, 0.12, 0.26  # inches
 
 #: How wide the name of an image, and those of its guests, may be, in inches.
 _NAME, _GUESTS = 2.0, 1.3
@@ -99,32 +97,24 @@ def _draw(rows: list[_Image], most: int, unknown: int, origin: str) -> Chart:
     shown, left_out = rows[:most], rows[most:]
     texts = [[row.pool, row.guests, format_size(int(row.size))] for row in shown]
     parts = present(row.sizes for row in shown)
-    high = len(shown) * ROW
     others = f"{words.count(len(left_out), 'smaller image')} {'takes' if len(left_out) == 1 else 'take'} "
     others += f"{format_size(int(sum(row.size for row in left_out)))} together." if left_out else ""
     foot = "\n".join(filter(None, [others if left_out else "", meanings(parts, images=True), origin]))
-    chart = Chart(
-        "The images that take the most", _alt(rows, most, unknown), _AXIS + high + HEAD + _LEGEND, foot
-    )
-    names = [words.label(row.name, _NAME) for row in shown]
-    left = 2 * _SIDE + max(map(width_of, names))
-    wide = widths(_HEADS, texts)
-    across = WIDTH - left - sum(wide) - 2 * _SIDE
-    axes = chart.place(left, _AXIS, across, high)
-    _scale(axes, shown[0].size, across)
-    name_rows(axes, names)
+    title = "The images that take the most"
+    chart = Chart(title, _alt(rows, most, unknown), high(len(shown)) + LEGEND, foot)
+    axes = lay_out(chart, [words.label(row.name, _NAME) for row in shown], _HEADS, texts)
+    _scale(axes, shown[0].size)
     for at, row in enumerate(shown):
-        stack(axes, at, row.sizes, across / axes.get_xlim()[1])
-    tabulate(chart.place(WIDTH - sum(wide) - _SIDE, _AXIS, sum(wide), high), _HEADS, texts, wide)
-    legend(chart.place(_SIDE, _AXIS + high + HEAD, WIDTH - 2 * _SIDE, _LEGEND), parts, WIDTH - 2 * _SIDE)
+        stack(axes, at, row.sizes, across(axes) / axes.get_xlim()[1])
+    legend(chart, high(len(shown)), parts)
     return chart
 
 
-def _scale(axes: Axes, top: float, across: float) -> None:
+def _scale(axes: Axes, top: float) -> None:
     top = max(top, 1.0)
     ticks = words.size_ticks(top)
     texts = [format_size(tick) for tick in ticks]
-    while len(ticks) > 2 and max(map(width_of, texts)) * len(ticks) > across:
+    while len(ticks) > 2 and max(map(width_of, texts)) * len(ticks) > across(axes):
         ticks, texts = ticks[::2], texts[::2]
     axes.set_xlim(0, top * 1.02)
     axes.set_xticks(ticks, texts)

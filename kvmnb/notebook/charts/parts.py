@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kvmnb.notebook.charts import words
-from kvmnb.notebook.charts.beside import TALL
-from kvmnb.notebook.charts.figure import INK, PAPER, SMALL, width_of
+from kvmnb.notebook.charts.beside import SIDE, TALL
+from kvmnb.notebook.charts.figure import INK, PAPER, SMALL, WIDTH, Chart, width_of
 from kvmnb.schema import USAGE
 from kvmnb.units import format_size
 
@@ -37,6 +37,9 @@ MEANINGS = {
     "other": "guests' CDs and the like, what disks take beside that, and what is no volume of the pool",
 }
 _OTHER_IMAGES = "guests' CDs and the like, and what disks take beside that"
+
+#: How high the line is that names the parts, in inches.
+LEGEND = 0.26
 
 _COLUMNS = ("host", "pool", "volume", "path", "role", "allocation", "counted_at", "used", "reclaimable")
 
@@ -126,20 +129,21 @@ def stack(axes: Axes, at: float, sizes: Mapping[str, float], inches: float, unit
         left += wide
 
 
-def legend(axes: Axes, parts: Iterable[str], wide: float) -> None:
+def legend(chart: Chart, bottom: float, parts: Iterable[str]) -> None:
     """Name the parts in a line above the rows.
 
     Parameters
     ----------
-    axes : matplotlib.axes.Axes
-        Of one line's height.
+    chart : Chart
+        Where.
+    bottom : float
+        How far above its foot, in inches; the line is `LEGEND` high.
     parts : iterable of str
         Which.
-    wide : float
-        How wide the axes are, in inches.
     """
+    axes = chart.place(SIDE, bottom, WIDTH - 2 * SIDE, LEGEND)
     axes.set_axis_off()
-    axes.set_xlim(0, wide)
+    axes.set_xlim(0, WIDTH - 2 * SIDE)
     axes.set_ylim(0, 1)
     left = 0.06
     for part in parts:

@@ -11,14 +11,22 @@ import pandas as pd
 
 from kvmnb.errors import BadValue
 from kvmnb.notebook.charts import words
-from kvmnb.notebook.charts.beside import HEAD, ROW, name_rows, percent, share_scale, tabulate, widths
-from kvmnb.notebook.charts.figure import PAPER, SMALL, SOFT, WIDTH, Chart, finish, look, width_of
-from kvmnb.notebook.charts.parts import PARTS, expect_usage, legend, meanings, present, split, stack, totals
+from kvmnb.notebook.charts.beside import across, high, lay_out, percent, share_scale
+from kvmnb.notebook.charts.figure import PAPER, SMALL, SOFT, Chart, finish, look
+from kvmnb.notebook.charts.parts import (
+    LEGEND,
+    PARTS,
+    expect_usage,
+    legend,
+    meanings,
+    present,
+    split,
+    stack,
+    totals,
+)
 from kvmnb.notebook.tables import UNKNOWN
 from kvmnb.schema import POOLS
 from kvmnb.units import format_size
-
-_AXIS, _SIDE, _LEGEND = 0.5, 0.12, 0.26  # inches
 
 _HEADS = ("reclaimable", "free", "size")
 
@@ -125,24 +133,17 @@ def _pool(name: str, why: str, figures: list[float], parts: list[dict[str, float
 def _draw(rows: list[_Pool], origin: str) -> Chart:
     texts = [_figures(row) for row in rows]
     parts = present(row.sizes for row in rows)
-    high = len(rows) * ROW
     foot = "\n".join(filter(None, [meanings(parts), origin]))
-    chart = Chart(
-        "What the space of the storage pools is taken for", _alt(rows), _AXIS + high + HEAD + _LEGEND, foot
-    )
-    left = 2 * _SIDE + max(width_of(row.name) for row in rows)
-    wide = widths(_HEADS, texts)
-    across = WIDTH - left - sum(wide) - 2 * _SIDE
-    axes = chart.place(left, _AXIS, across, high)
+    title = "What the space of the storage pools is taken for"
+    chart = Chart(title, _alt(rows), high(len(rows)) + LEGEND, foot)
+    axes = lay_out(chart, [row.name for row in rows], _HEADS, texts)
     share_scale(axes, max(1.0, *(row.reach for row in rows)) if rows else 1.0, "of each pool's size")
-    name_rows(axes, [row.name for row in rows])
     for at, row in enumerate(rows):
         if row.known:
-            stack(axes, at, row.sizes, across / axes.get_xlim()[1], row.capacity)
+            stack(axes, at, row.sizes, across(axes) / axes.get_xlim()[1], row.capacity)
         else:
             axes.text(0.01, at, row.why, va="center_baseline", size=SMALL, color=SOFT, backgroundcolor=PAPER)
-    tabulate(chart.place(WIDTH - sum(wide) - _SIDE, _AXIS, sum(wide), high), _HEADS, texts, wide)
-    legend(chart.place(_SIDE, _AXIS + high + HEAD, WIDTH - 2 * _SIDE, _LEGEND), parts, WIDTH - 2 * _SIDE)
+    legend(chart, high(len(rows)), parts)
     return chart
 
 

@@ -11,13 +11,11 @@ from matplotlib.axes import Axes
 
 from kvmnb.errors import BadValue
 from kvmnb.notebook.charts import words
-from kvmnb.notebook.charts.beside import HEAD, ROW, TALL, name_rows, percent, share_scale, tabulate, widths
-from kvmnb.notebook.charts.figure import INK, PAPER, SMALL, SOFT, WIDTH, Chart, finish, look, width_of
+from kvmnb.notebook.charts.beside import TALL, high, lay_out, percent, share_scale, square
+from kvmnb.notebook.charts.figure import INK, PAPER, SMALL, SOFT, Chart, finish, look
 from kvmnb.notebook.tables import UNKNOWN
 from kvmnb.schema import POOLS, VOLUMES
 from kvmnb.units import format_size
-
-_AXIS, _SIDE = 0.5, 0.12  # inches
 
 #: How each part of a bar looks: apart in grey, and by its hatch.
 LOOKS: dict[str, dict[str, Any]] = {
@@ -25,10 +23,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "free": {"facecolor": PAPER, "edgecolor": INK, "hatch": "", "lw": 0.8},
 }
 _PROMISED: dict[str, Any] = {"marker": "D", "ms": 7.0, "mfc": "#ffb000", "mec": INK, "mew": 1.2, "ls": ""}
-_MARKS = {"promised": _PROMISED} | {
-    head: {"marker": "s", "ms": 7.0, "mfc": face["facecolor"], "mec": INK, "ls": ""}
-    for head, face in LOOKS.items()
-}
+_MARKS = {"promised": _PROMISED} | {head: square(face["facecolor"]) for head, face in LOOKS.items()}
 
 #: What is promised beyond so many times a pool's size is drawn at the edge, as an arrow.
 FARTHEST = 2.0
@@ -103,16 +98,11 @@ def _read(pools: pd.DataFrame, volumes: pd.DataFrame | None) -> list[_Pool]:
 def _draw(rows: list[_Pool], promised: bool, origin: str) -> Chart:
     heads = ["allocated", "free", "size", *(["promised"] if promised else [])]
     texts = [_figures(row)[: len(heads)] for row in rows]
-    high = len(rows) * ROW
-    chart = Chart("How full the storage pools are", _alt(rows, promised), _AXIS + high + HEAD, origin)
-    left = 2 * _SIDE + max(width_of(row.name) for row in rows)
-    wide = widths(heads, texts)
-    axes = chart.place(left, _AXIS, WIDTH - left - sum(wide) - 2 * _SIDE, high)
+    chart = Chart("How full the storage pools are", _alt(rows, promised), high(len(rows)), origin)
+    axes = lay_out(chart, [row.name for row in rows], heads, texts, _MARKS)
     share_scale(axes, _reach(rows), "of each pool's size")
-    name_rows(axes, [row.name for row in rows])
     for at, row in enumerate(rows):
         _bar(axes, at, row)
-    tabulate(chart.place(WIDTH - sum(wide) - _SIDE, _AXIS, sum(wide), high), heads, texts, wide, _MARKS)
     return chart
 
 

@@ -11,13 +11,11 @@ from matplotlib.axes import Axes
 
 from kvmnb.errors import BadValue
 from kvmnb.notebook.charts import words
-from kvmnb.notebook.charts.beside import HEAD, ROW, TALL, name_rows, percent, share_scale, tabulate, widths
-from kvmnb.notebook.charts.figure import INK, PAPER, SMALL, SOFT, WIDTH, Chart, finish, look, width_of
+from kvmnb.notebook.charts.beside import TALL, high, lay_out, percent, share_scale, square
+from kvmnb.notebook.charts.figure import INK, PAPER, SMALL, SOFT, Chart, finish, look
 from kvmnb.notebook.tables import UNKNOWN
 from kvmnb.schema import OVERCOMMIT
 from kvmnb.units import format_size
-
-_AXIS, _SIDE = 0.5, 0.12  # inches
 
 #: Beyond so many times a pool's size nothing is drawn but an arrow.
 FARTHEST = 4.0
@@ -30,10 +28,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "may still grow": {"facecolor": "#ffb000", "edgecolor": INK, "lw": 0.8, "hatch": "////"},
     "beside it": {"facecolor": "#ffe7b3", "edgecolor": INK, "lw": 0.8, "hatch": "...."},
 }
-_MARKS = {
-    head: {"marker": "s", "ms": 7.0, "mfc": face["facecolor"], "mec": INK, "ls": ""}
-    for head, face in _LOOKS.items()
-}
+_MARKS = {head: square(face["facecolor"]) for head, face in _LOOKS.items()}
 
 _READ = ("capacity", "allocation", "available", "growth", "shortfall", "ratio", "headroom")
 
@@ -109,20 +104,15 @@ def _read(overcommit: pd.DataFrame) -> list[_Pool]:
 
 def _draw(rows: list[_Pool], origin: str) -> Chart:
     texts = [_figures(row) for row in rows]
-    high = len(rows) * ROW
     foot = "\n".join(filter(None, [_alone(rows), _beside(rows), origin]))
     title = "What the storage pools have promised, against what they have"
-    chart = Chart(title, _alt(rows), _AXIS + high + HEAD, foot)
-    left = 2 * _SIDE + max(width_of(row.name) for row in rows)
-    wide = widths(_HEADS, texts)
-    axes = chart.place(left, _AXIS, WIDTH - left - sum(wide) - 2 * _SIDE, high)
+    chart = Chart(title, _alt(rows), high(len(rows)), foot)
+    axes = lay_out(chart, [row.name for row in rows], _HEADS, texts, _MARKS)
     reach = max([1.0, *(_end(row) for row in rows if row.known)])
     share_scale(axes, min(FARTHEST, reach), "of each pool's size")
-    name_rows(axes, [row.name for row in rows])
     for at, row in enumerate(rows):
         _bar(axes, at, row)
     axes.axvline(1, color=INK, lw=1.6, zorder=3, label="full")
-    tabulate(chart.place(WIDTH - sum(wide) - _SIDE, _AXIS, sum(wide), high), _HEADS, texts, wide, _MARKS)
     return chart
 
 

@@ -13,8 +13,10 @@ from matplotlib.patches import Rectangle
 
 from kvmnb.errors import BadValue
 from kvmnb.notebook.charts import words
+from kvmnb.notebook.charts.beside import SIDE
 from kvmnb.notebook.charts.figure import INK, PLAIN, SMALL, SOFT, WIDTH, Chart, finish, look, width_of
 from kvmnb.notebook.charts.parts import (
+    LEGEND,
     PARTS,
     expect_usage,
     legend,
@@ -26,7 +28,7 @@ from kvmnb.notebook.charts.parts import (
 )
 from kvmnb.units import format_size
 
-_SIDE, _LEGEND, _HIGH, _GAP = 0.12, 0.26, 5.2, 0.05  # inches
+_HIGH, _GAP = 5.2, 0.05  # inches
 
 #: Of a line of letters, in inches.
 _LINE = 0.17
@@ -133,9 +135,9 @@ def _draw(pools: list[_Box], origin: str) -> Chart:
     parts = present(pool.sizes for pool in pools)
     foot = "\n".join(filter(None, [meanings(parts, images=True), origin]))
     title = "What the images take, pool by pool"
-    chart = Chart(title, _alt(pools), _GAP + _HIGH + _LEGEND, foot)
-    across = WIDTH - 2 * _SIDE
-    axes = chart.place(_SIDE, _GAP, across, _HIGH)
+    chart = Chart(title, _alt(pools), _GAP + _HIGH + LEGEND, foot)
+    across = WIDTH - 2 * SIDE
+    axes = chart.place(SIDE, _GAP, across, _HIGH)
     axes.set_axis_off()
     axes.set_xlim(0, across)
     axes.set_ylim(0, _HIGH)
@@ -143,7 +145,7 @@ def _draw(pools: list[_Box], origin: str) -> Chart:
     shown = _gathered(pools, whole * _LEAST_POOL, "pool")
     for pool, place in _laid(shown, _Place(0, 0, across, _HIGH)):
         _draw_pool(axes, pool, place, whole * _LEAST)
-    legend(chart.place(_SIDE, _GAP + _HIGH, across, _LEGEND), parts, across)
+    legend(chart, _GAP + _HIGH, parts)
     return chart
 
 

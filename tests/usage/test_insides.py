@@ -16,7 +16,7 @@ import pytest
 
 import kvmnb
 from kvmnb.guests.appliance import interpreter, settings
-from tests.daemon import Daemon
+from tests.daemon import Daemon, program
 from tests.guests.kinds import Kinds
 from tests.storage.builders import MIB, qemu_img
 from tests.usage.hosts import rows
@@ -79,7 +79,8 @@ def _make(folder: Path) -> None:
         qemu_img("create", "-f", "raw", folder / name, size)
     for name, size in {"image.qcow2": "500M", "pv1.qcow2": "100M", "pv2.qcow2": "100M"}.items():
         qemu_img("create", "-f", "qcow2", folder / name, size)
-    subprocess.run(["mkfs.ext4", "-q", "-d", folder / "tree", folder / "base.raw"], check=True)
+    mkfs = program("mkfs.ext4", "e2fsprogs")
+    subprocess.run([mkfs, "-q", "-d", folder / "tree", folder / "base.raw"], check=True)
     qemu_img("create", "-f", "qcow2", "-b", folder / "base.raw", "-F", "raw", folder / "top.qcow2")
     _work("fill", folder)
     with (folder / "full.raw").open("r+b") as file:  # only now, since making a file system trims

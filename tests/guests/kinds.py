@@ -88,7 +88,10 @@ def make_broken(kinds: Kinds) -> None:
         image.write(b"\xff\xff\xff\x7f")
     kinds.path("blank.raw").write_bytes(bytes(1 << 20))
     secret = ["--object", "secret,id=key,data=secret", "-f", "luks", "-o", "key-secret=key,iter-time=10"]
-    subprocess.run(["qemu-img", "create", "-q", *secret, kinds.path("secret.raw"), "60M"], check=True)
+    for left in reversed(range(20)):  # qemu-img gives up where the processor's clock ticks too slowly
+        command = ["qemu-img", "create", "-q", *secret, kinds.path("secret.raw"), "60M"]
+        if subprocess.run(command, check=not left).returncode == 0:
+            break
     kinds.overlay("hostile.raw", "whole.raw")  # what a guest may have written to its raw disk
     disks = ["secret.raw", "corrupt.raw", "blank.raw", "hostile.raw"]
     kinds.guest("locked away", *((name, "raw") for name in disks))

@@ -89,7 +89,7 @@ def make_broken(kinds: Kinds) -> None:
     kinds.path("blank.raw").write_bytes(bytes(1 << 20))
     secret = ["--object", "secret,id=key,data=secret", "-f", "luks", "-o", "key-secret=key,iter-time=10"]
     for left in reversed(range(20)):  # qemu-img gives up where the processor's clock ticks too slowly
-        command = ["qemu-img", "create", "-q", *secret, kinds.path("secret.raw"), "60M"]
+        command = ["qemu-img", "create", "-q", *secret, str(kinds.path("secret.raw")), "60M"]
         if subprocess.run(command, check=not left).returncode == 0:
             break
     kinds.overlay("hostile.raw", "whole.raw")  # what a guest may have written to its raw disk

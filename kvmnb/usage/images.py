@@ -91,8 +91,11 @@ class Image:
 
 
 def read_images(seen: Inventory) -> list[Image]:
-    """Give every image: those of pools by pool and name, then the others by path."""
-    return _Reading(seen).images()
+    """Give every image: those of pools by pool and name, then the others by path; worked out once for all."""
+    if _Reading not in seen.memo:
+        seen.memo[_Reading] = _Reading(seen).images()
+    found: list[Image] = seen.memo[_Reading]
+    return found
 
 
 class _Reading:

@@ -25,7 +25,17 @@ _PURE = [
     *(f"fleets/{name}" for name in ("labels", "joining")),
     *(
         f"usage/{name}"
-        for name in ("images", "inside", "joined", "orphans", "overcommit", "reclaim", "rest", "storages")
+        for name in (
+            "gaps",
+            "images",
+            "inside",
+            "joined",
+            "orphans",
+            "overcommit",
+            "reclaim",
+            "rest",
+            "storages",
+        )
     ),
     *(f"schema/{name}" for name in ("__init__", "declare", "storage", "formats", "images")),
     *(

@@ -123,18 +123,21 @@ def _add_usage(command: Callable[..., argparse.ArgumentParser], connect: argpars
 
 
 def _usage(host: Host | Fleet, arguments: argparse.Namespace) -> pd.DataFrame:
-    from kvmnb.notebook.progress import guest_bar, host_bar
-
-    bar = (host_bar if len(arguments.connect) > 1 else guest_bar) if sys.stderr.isatty() else None
-    return host.usage(arguments.inside, fresh=arguments.fresh, progress=bar)
+    return host.usage(arguments.inside, fresh=arguments.fresh, progress=_bar(arguments))
 
 
 def _inside(name: str, host: Host | Fleet, arguments: argparse.Namespace) -> pd.DataFrame:
+    read = host.df if name == "df" else host.filesystems
+    return read(arguments.guest, fresh=arguments.fresh, progress=_bar(arguments))
+
+
+def _bar(arguments: argparse.Namespace) -> Callable[[str], Callable[[int, int, str], None]] | None:
+    """Give what draws the progress, of guests or of many hosts; none where nobody watches."""
     from kvmnb.notebook.progress import guest_bar, host_bar
 
-    read = host.df if name == "df" else host.filesystems
-    bar = (host_bar if len(arguments.connect) > 1 else guest_bar) if sys.stderr.isatty() else None
-    return read(arguments.guest, fresh=arguments.fresh, progress=bar)
+    if not sys.stderr.isatty():
+        return None
+    return host_bar if len(arguments.connect) > 1 else guest_bar
 
 
 def _mounts(arguments: argparse.Namespace) -> int:

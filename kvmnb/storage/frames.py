@@ -71,9 +71,14 @@ def volumes(seen: Inventory, pool: str | None = None) -> pd.DataFrame:
             listed = sorted(seen.volumes_of(name), key=lambda volume: volume.name)
             rows += [_volume_row(volume, usage) for volume in listed]
         else:
-            why = f"pool {name!r} is {seen.pools[name].state}: start it to read its volumes"
-            rows.append({**blank(VOLUMES), "pool": name, "status": "pool not running", "problem": why})
+            rows.append({**blank(VOLUMES), "pool": name, **idle(seen.pools[name])})
     return build(VOLUMES, rows, seen)
+
+
+def idle(pool: Pool) -> dict[str, str]:
+    """Give the status and the problem of what cannot be read while a pool is not running."""
+    said = f"pool {pool.name!r} is {pool.state}: start it to read its volumes"
+    return {"status": "pool not running", "problem": said}
 
 
 def _volume_row(volume: Volume, usage: Usage) -> dict[str, Any]:

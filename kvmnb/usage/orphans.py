@@ -15,6 +15,7 @@ from kvmnb.storage.frames import blank, build
 from kvmnb.storage.guards import listing
 from kvmnb.storage.model import FILE_GONE, FOLDER_POOLS, Inventory, Pool
 from kvmnb.storage.usage import MOST_FILES, Usage
+from kvmnb.usage.gaps import not_read, unlisted
 from kvmnb.usage.images import Image, read_images
 
 if TYPE_CHECKING:
@@ -94,16 +95,11 @@ def _unread(seen: Inventory) -> Iterator[_Row]:
     """Say of each pool whose volumes could not be read that there may be more."""
     for name in sorted(seen.pools):
         pool = seen.pools[name]
-        why = [volume.problem for volume in seen.volumes_of(name) if not volume.name and not volume.path]
-        if pool.problem or why:
-            yield blank(ORPHANS) | _gap(name, "unreadable", pool.problem or why[0])
-        elif not pool.active:
-            said = f"pool {name!r} is {pool.state}: start it to read its volumes"
-            yield blank(ORPHANS) | _gap(name, "pool not running", said)
-
-
-def _gap(pool: str, status: str, problem: str) -> _Row:
-    return {"pool": pool, "reasons": (), "doubts": (), "status": status, "problem": problem}
+        blanks = blank(ORPHANS) | {"reasons": (), "doubts": ()}
+        if pool.problem or not pool.active:
+            yield blanks | not_read(pool)
+        elif why := unlisted(seen, name):
+            yield blanks | {"pool": name, "status": "unreadable", "problem": why[0]}
 
 
 @dataclass

@@ -12,6 +12,7 @@ from kvmnb.storage.frames import blank, build
 from kvmnb.storage.guards import listing
 from kvmnb.storage.model import FOLDER_POOLS, Inventory, Pool
 from kvmnb.units import format_size
+from kvmnb.usage.gaps import not_read, unlisted
 from kvmnb.usage.images import Image, read_images
 from kvmnb.usage.rest import MUCH, stale
 from kvmnb.usage.storages import Storages
@@ -44,7 +45,8 @@ def overcommit(seen: Inventory) -> pd.DataFrame:
         own = by_pool[name]
         storage = storages.pools.get(name)
         together = by_storage[storage] if storage is not None else own
-        rows.append(_row(pool, storages, own, together, seen) if pool.active else _gap(pool))
+        told = _row(pool, storages, own, together, seen) if pool.active else not_read(pool)
+        rows.append(blank(OVERCOMMIT) | told)
     rows.sort(key=_order)
     return build(OVERCOMMIT, rows, seen)
 
@@ -84,7 +86,7 @@ def _row(pool: Pool, storages: Storages, own: _Growth, together: _Growth, seen: 
     row |= {"capacity": pool.capacity, "allocation": pool.allocation, "available": pool.available}
     if pool.capacity is None or pool.available is None:
         return row | {"status": "unreadable", "problem": "libvirt does not tell its size"}
-    unread = [volume.problem for volume in seen.volumes_of(pool.name) if not volume.name and not volume.path]
+    unread = unlisted(seen, pool.name)
     unknown = own.unknown or together.unknown
     if unread or unknown:
         why = unread[0] if unread else f"what {listing(unknown)} may come to take is not known"
@@ -137,10 +139,3 @@ def _kept(pool: Pool, seen: Inventory) -> Iterator[str]:
 def _pools(names: Iterable[str]) -> str:
     listed = list(names)
     return f"pool {listed[0]!r} is" if len(listed) == 1 else f"pools {listing([repr(n) for n in listed])} are"
-
-
-def _gap(pool: Pool) -> _Row:
-    status, why = "pool not running", f"pool {pool.name!r} is {pool.state}: start it to read its volumes"
-    if pool.problem:
-        status, why = "unreadable", pool.problem
-    return blank(OVERCOMMIT) | {"pool": pool.name, "status": status, "problem": why}

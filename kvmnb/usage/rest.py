@@ -11,6 +11,7 @@ from kvmnb.schema import USAGE
 from kvmnb.storage.frames import blank
 from kvmnb.storage.model import FILE_GONE, FOLDER_POOLS, Inventory, Pool
 from kvmnb.units import format_size
+from kvmnb.usage.gaps import not_read, unlisted
 from kvmnb.usage.images import Image
 from kvmnb.usage.storages import Storages
 
@@ -55,20 +56,15 @@ def rest(seen: Inventory, images: Iterable[Image]) -> dict[str, list[_Row]]:
     storages = Storages.of(seen)
     sums = _Sums.of(images, storages)
     return {
-        name: list(_rows(pool, storages, sums, seen)) if pool.active else [_idle(pool)]
+        name: list(_rows(pool, storages, sums, seen))
+        if pool.active
+        else [blank(USAGE) | {"role": "unknown"} | not_read(pool)]
         for name, pool in seen.pools.items()
     }
 
 
 def _gone(image: Image) -> bool:
     return image.facts is not None and image.facts.problem == FILE_GONE
-
-
-def _idle(pool: Pool) -> _Row:
-    status, why = "pool not running", f"pool {pool.name!r} is {pool.state}: start it to read its volumes"
-    if pool.problem:
-        status, why = "unreadable", pool.problem
-    return blank(USAGE) | {"pool": pool.name, "role": "unknown", "status": status, "problem": why}
 
 
 def _rows(pool: Pool, storages: Storages, sums: _Sums, seen: Inventory) -> Iterator[_Row]:
@@ -84,7 +80,7 @@ def _rows(pool: Pool, storages: Storages, sums: _Sums, seen: Inventory) -> Itera
         return
     told["allocation"] = pool.allocation - own - elsewhere
     problems = list(_problems(pool, storage, told["allocation"], sums.unknown[pool.name], seen))
-    unread = [volume.problem for volume in seen.volumes_of(pool.name) if not volume.name and not volume.path]
+    unread = unlisted(seen, pool.name)
     if unread:
         told |= {"role": "unknown", "status": "unreadable"}
     yield told | {"problem": "; ".join([*unread, *problems]) or None}
